@@ -1,0 +1,42 @@
+# make demo   the main job, end to end, on a throw-away SoftHSM token
+# make test   everything that can be tested, with the race detector
+# make build  bin/ssovault            make bench  speed, side by side
+SHELL := /bin/bash
+GO    ?= go
+BIN   := bin/ssovault
+
+.PHONY: build demo test vet bench fuzz deps clean
+build: $(BIN)
+
+# -buildvcs=auto stamps the commit when there is a repository to ask.
+$(BIN): $(shell find cmd internal -name '*.go' -not -name '*_test.go') go.mod go.sum
+	CGO_ENABLED=1 $(GO) build -trimpath -buildvcs=auto -o $@ ./cmd/ssovault
+
+demo: deps-demo build
+	./testdata/demo/demo.sh
+
+test: deps vet
+	CGO_ENABLED=1 $(GO) test -race -timeout 40m ./...
+
+vet:
+	@test -z "$$(gofmt -l cmd internal)" || { gofmt -l cmd internal; echo "run gofmt -w on these"; exit 1; }
+	$(GO) vet ./...
+
+bench: deps build
+	./testdata/bench/bench.sh
+
+# Each fuzz target for FUZZTIME.
+FUZZTIME ?= 30s
+fuzz: deps
+	./testdata/fuzz.sh $(FUZZTIME)
+
+# What tests need beside Go and gcc: a token with GCM, one without, two other
+# programs that read our files, and a terminal.
+deps:
+	./testdata/deps.sh softhsm2 opencryptoki opensc openssl strace default-jdk-headless
+deps-demo:
+	./testdata/deps.sh softhsm2 openssl
+.PHONY: deps-demo
+
+clean:
+	rm -rf bin .demo

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"ssovault/internal/durable"
+	"ssovault/internal/encp"
+	"ssovault/internal/fault"
+	"ssovault/internal/launch"
+	"ssovault/internal/properties"
+	"ssovault/internal/vault"
+)
+
+func (a *app) editCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "edit",
+		Short: "Change the settings in an editor, in one save",
+		Long: `Edit opens both property files in $VISUAL or $EDITOR, in a folder in memory (tmpfs,
+mode 0700) that also serves as HOME and TMPDIR, so that the editor's traces go
+with it; vi, nano and emacs are told to leave no swap, backup and undo files.
+Nothing is written when nothing was changed.`,
+		Example: `  EDITOR=nano ssovault edit`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.change(cmd.Context(), access{}, func(_ *session, save *vault.Save) (changed bool, err error) {
+				folder, release, err := launch.Folder()
+				if err != nil {
+					return false, err
+				}
+				defer func() {
+					if e := release(); err == nil {
+						err = e
+					}
+				}()
+				return a.editIn(cmd.Context(), folder, save)
+			})
+		},
+	}
+}
+
+// editIn lets the editor at both files until what it leaves can be saved.
+func (a *app) editIn(ctx context.Context, folder string, save *vault.Save) (bool, error) {
+	was := snapshot(save.Settings)
+	names := []string{vault.InstanceClear, vault.SharedClear}
+	for i, set := range []*properties.Set{was.instance, was.shared} {
+		if err := durable.Create(filepath.Join(folder, names[i]), set.Encode()); err != nil {
+			return false, err
+		}
+	}
+	for {
+		if err := runEditor(ctx, folder, names); err != nil {
+			return false, err
+		}
+		err := readEdited(folder, was, &save.Settings)
+		if err == nil {
+			return !was.equal(save.Settings), nil
+		}
+		if !term.IsTerminal(int(a.in.Fd())) {
+			return false, err
+		}
+		fmt.Fprintf(a.err, "%v\nEdit again (Y/n): ", err)
+		answer, readErr := bufio.NewReader(a.in).ReadString('\n')
+		if answer = strings.ToLower(strings.TrimSpace(answer)); readErr != nil || strings.HasPrefix(answer, "n") {
+			return false, err
+		}
+	}
+}
+
+// readEdited takes over what the editor left, when it is valid.
+func readEdited(folder string, was before, s *vault.Settings) error {
+	var sets [2]*properties.Set
+	for i, name := range []string{vault.InstanceClear, vault.SharedClear} {
+		b, err := durable.Read(filepath.Join(folder, name), encp.MaxPlaintext)
+		if err != nil {
+			return fault.Wrap(fault.Usage, err, "read back what was edited")
+		}
+		if sets[i], err = properties.Parse(b); err != nil {
+			return fault.Wrap(fault.Usage, err, "%s", name)
+		}
+		clear(b)
+	}
+	edited := vault.Settings{Instance: sets[0], Shared: sets[1], Bound: s.Bound}
+	if err := checkEdited(was, edited); err != nil {
+		return err
+	}
+	*s = edited
+	return nil
+}
+
+// quietFlags make an editor leave nothing beside the file, by the name of the
+// program that the editor's name leads to: vi may be vim, nvi or busybox.
+func quietFlags(editor string) []string {
+	path, err := exec.LookPath(editor)
+	if err == nil {
+		path, err = filepath.EvalSymlinks(path)
+	}
+	if err != nil {
+		return nil
+	}
+	switch name := filepath.Base(path); {
+	case strings.Contains(name, "vim"):
+		return []string{"-n", "-i", "NONE", "--cmd", "set nobackup nowritebackup noundofile noswapfile"}
+	case strings.HasPrefix(name, "emacs"):
+		return []string{"--eval", "(setq make-backup-files nil auto-save-default nil create-lockfiles nil)"}
+	}
+	return nil
+}
+
+func runEditor(ctx context.Context, folder string, names []string) error {
+	editor := os.Getenv("VISUAL")
+	if editor == "" {
+		editor = os.Getenv("EDITOR")
+	}
+	if editor == "" {
+		editor = "vi"
+	}
+	argv := strings.Fields(editor)
+	argv = append(argv, quietFlags(argv[0])...)
+	for _, name := range names {
+		argv = append(argv, filepath.Join(folder, name))
+	}
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.Dir = folder
+	cmd.Env = launch.WithEnv(os.Environ(), []string{"HOME=" + folder, "TMPDIR=" + folder, "XDG_CONFIG_HOME=" + folder,
+		"XDG_CACHE_HOME=" + folder, "XDG_DATA_HOME=" + folder, "XDG_STATE_HOME=" + folder})
+	if err := cmd.Run(); err != nil {
+		return fault.Wrap(fault.Unclassified, err, "the editor %s", argv[0])
+	}
+	return nil
+}

@@ -1,0 +1,47 @@
+// Command ssovault configures an SSO connector, seals its property files with
+// a key that never leaves a hardware security module, and hands them unsealed
+// to the service at start. See README.md.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"ssovault/internal/owner"
+	"ssovault/internal/pin"
+	"ssovault/internal/sks/helper"
+)
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == helper.Argument {
+		helper.Main() // serves the PKCS#11 library to its parent; never returns
+	}
+	os.Exit(run())
+}
+
+// run is the program: everything that it fails for becomes text and an exit
+// status here, and nowhere else.
+func run() int {
+	if err := owner.Undumpable(); err != nil {
+		fmt.Fprintln(os.Stderr, "ssovault:", err)
+		return 1
+	}
+	hidden, err := pin.TakeHidden()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "ssovault:", err)
+		return 1
+	}
+	// A second Ctrl-C ends the program at once, whatever it waits for.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	defer stop()
+
+	a := newApp(hidden)
+	root := a.rootCommand()
+	root.SetArgs(translate(os.Args[1:]))
+	err = root.ExecuteContext(ctx)
+	return a.report(err)
+}

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"fmt"
+
+	"ssovault/internal/fault"
+)
+
+// report says what a command failed for, on standard error and in the log, and
+// gives the exit status. It is the one place that does.
+func (a *app) report(err error) int {
+	if err == nil {
+		return a.status
+	}
+	cause := fault.Of(err)
+	code := cause.ExitCode()
+	if a.failed != nil {
+		code = a.failed(err)
+	}
+	if cause.OfKeyStorage() {
+		fmt.Fprintf(a.err, "ssovault: Unable to use Secure Key Storage: %v\n", err)
+		fmt.Fprintf(a.err, "ssovault: cause (%s): %v\n", cause.Letter(), cause)
+	} else {
+		fmt.Fprintf(a.err, "ssovault: %v\n", err)
+	}
+	fmt.Fprintf(a.err, "ssovault: hint: %s\n", fault.HintFor(err))
+	if cause.OfKeyStorage() || cause == fault.Unclassified {
+		a.log.Error().Str("command", a.command).Str("cause", cause.Letter()).Int("exit", cause.ExitCode()).
+			Str("hint", fault.HintFor(err)).Err(err).Msg("unable to use secure key storage")
+	}
+	return code
+}
+
+// warn says what an administrator will have to act on, and logs it.
+func (a *app) warn(text string) {
+	if text == "" {
+		return
+	}
+	fmt.Fprintf(a.err, "ssovault: warning: %s\n", text)
+	a.log.Warn().Str("command", a.command).Str("detail", text).Msg("warning")
+}

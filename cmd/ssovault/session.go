@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+
+	"ssovault/internal/fault"
+	"ssovault/internal/sks"
+	"ssovault/internal/vault"
+)
+
+// session is an install folder with its settings open.
+type session struct {
+	folder   *vault.Folder
+	contents *vault.Contents
+	plain    vault.Plain
+	store    sks.Store // nil in the clear
+	rollback vault.Rollback
+}
+
+// access says what a command needs of the folder.
+type access struct {
+	use vault.Use
+	// boundFiles: the key store and the metadata must be there.
+	boundFiles bool
+	// acceptOlder opens files that the token knows a newer state of.
+	acceptOlder bool
+}
+
+// openSettings opens the folder, makes every check, and unseals: the one way
+// in which any command comes to the settings. The HSM is asked once.
+func (a *app) openSettings(ctx context.Context, need access) (s *session, err error) {
+	s = &session{}
+	defer func() {
+		if err != nil {
+			s.close()
+			s = nil
+		}
+	}()
+	if s.folder, err = a.open(ctx, need.use); err != nil {
+		return s, err
+	}
+	if s.contents, err = s.folder.Scan(need.boundFiles); err != nil {
+		return s, err
+	}
+	if open, openErr := s.folder.OpenToOthers(); openErr == nil && len(open) > 0 {
+		a.warn("others may read " + open[0] + "; 'ssovault -config' repairs it, or chmod go-rwx")
+	}
+	if s.contents.Mode == vault.ModeClear {
+		s.plain = s.contents.Clear
+		return s, nil
+	}
+	if err = a.hideVariables(s.contents.SKS); err != nil {
+		return s, err
+	}
+	if need.acceptOlder {
+		s.contents.SKS.RefuseRollback = false
+	}
+	var token sks.Token
+	if s.store, token, err = s.folder.Connect(ctx, s.contents.SKS, a.device(s.folder)); err != nil {
+		return s, err
+	}
+	if token.Replaced {
+		a.warn("no token has the serial " + s.contents.SKS.Serial + "; the token labelled " + token.Label + " (serial " + token.Serial + ") was taken in its place")
+	}
+	if s.plain, s.rollback, err = s.contents.Unseal(ctx, s.store); err != nil {
+		return s, err
+	}
+	a.warn(s.rollback.Warning())
+	return s, nil
+}
+
+// settings gives the opened settings, to be changed by the caller.
+func (s *session) settings() (vault.Settings, error) {
+	set, err := s.plain.Parse()
+	set.Bound = s.contents.Bound
+	return set, err
+}
+
+// close wipes what is open and ends the session with the token.
+func (s *session) close() {
+	s.plain.Wipe()
+	if s.store != nil {
+		_ = s.store.Close() // nothing that was asked for depends on it
+	}
+	if s.folder != nil {
+		s.folder.Close()
+	}
+}
+
+// change opens the settings, lets edit change them, and makes one save of it.
+// edit says false when there is nothing to save.
+func (a *app) change(ctx context.Context, need access, edit func(*session, *vault.Save) (bool, error)) error {
+	need.use = vault.Change
+	s, err := a.openSettings(ctx, need)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	set, err := s.settings()
+	if err != nil {
+		return err
+	}
+	save := vault.Save{Settings: set, Now: a.now()}
+	changed, err := edit(s, &save)
+	if err != nil || !changed {
+		return err
+	}
+	mark, err := s.folder.Change(ctx, s.contents, save, s.store)
+	if err != nil {
+		return fault.Wrap(fault.Unclassified, err, "save")
+	}
+	event := a.log.Info().Str("command", a.command)
+	if s.contents.Mode == vault.ModeSealed {
+		event = event.Uint64("generation", mark.Generation).Str("save_id", mark.SaveID)
+	}
+	event.Msg("settings saved")
+	return nil
+}

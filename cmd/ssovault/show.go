@@ -1,0 +1,198 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"ssovault/internal/fault"
+	"ssovault/internal/properties"
+	"ssovault/internal/vault"
+)
+
+// mask stands for a value that is not shown.
+const mask = "********"
+
+func (a *app) showCommand() *cobra.Command {
+	var asJSON, reveal bool
+	c := &cobra.Command{
+		Use:   "show",
+		Short: "Show all settings, secrets masked",
+		Long: `Show prints every setting. A value is masked unless its key is one of ssovault's
+own public ones or was set with --public; a key whose name says password, secret,
+key, token or pin is always masked. --reveal unmasks all.`,
+		Example: `  ssovault show
+  ssovault show --json | jq .shared`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := a.openSettings(cmd.Context(), access{use: vault.Read})
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			set, err := s.settings()
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(a.out, map[string]any{"instance": masked(set.Instance, reveal), "shared": masked(set.Shared, reveal)})
+			}
+			w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+			for _, one := range []struct {
+				name string
+				set  *properties.Set
+			}{{"instance", set.Instance}, {"shared", set.Shared}} {
+				values := masked(one.set, reveal)
+				for _, key := range one.set.Keys() {
+					fmt.Fprintf(w, "%s\t%s\t%s\n", one.name, key, oneLine(values[key]))
+				}
+			}
+			return w.Flush()
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().BoolVar(&reveal, "reveal", false, "print secrets too")
+	return c
+}
+
+// masked gives a set as a map, with masks in place of what is not shown.
+func masked(set *properties.Set, reveal bool) map[string]string {
+	m := flat(set)
+	for key := range m {
+		if !reveal && properties.Masked(key, set.IsPublic(key)) {
+			m[key] = mask
+		}
+	}
+	return m
+}
+
+// oneLine quotes a value that would break a table.
+func oneLine(s string) string {
+	quoted := fmt.Sprintf("%q", s)
+	if quoted == `"`+s+`"` {
+		return s
+	}
+	return quoted
+}
+
+func (a *app) diffCommand() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "diff [COPY]",
+		Short: "Compare the settings with a kept or copied data folder, or an export",
+		Long: `Diff compares the present settings with COPY: a folder that holds a copy of data/
+sealed with the same key, or a file that 'ssovault export' wrote. Without COPY it
+takes the newest data.before-… folder. Masked values are only said to differ.
+Exit status 0 also when there are differences.`,
+		Example: `  ssovault diff
+  ssovault diff /mnt/backup/data
+  ssovault export | ssovault --base /other diff -`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.openSettings(cmd.Context(), access{use: vault.Read})
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			now, err := s.settings()
+			if err != nil {
+				return err
+			}
+			then, err := a.copyOf(cmd, s, args)
+			if err != nil {
+				return err
+			}
+			changes := append(compare("instance", then.Instance, now.Instance), compare("shared", then.Shared, now.Shared)...)
+			if asJSON {
+				return printJSON(a.out, changes)
+			}
+			for _, c := range changes {
+				fmt.Fprintln(a.out, c)
+			}
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+// change is one difference between two sets, masked.
+type difference struct {
+	File string  `json:"file"`
+	Key  string  `json:"key"`
+	Then *string `json:"then"` // null: was not there
+	Now  *string `json:"now"`  // null: is not there
+}
+
+func (d difference) String() string {
+	switch {
+	case d.Then == nil:
+		return fmt.Sprintf("+ %s %s=%s", d.File, d.Key, oneLine(*d.Now))
+	case d.Now == nil:
+		return fmt.Sprintf("- %s %s=%s", d.File, d.Key, oneLine(*d.Then))
+	}
+	return fmt.Sprintf("~ %s %s: %s -> %s", d.File, d.Key, oneLine(*d.Then), oneLine(*d.Now))
+}
+
+// compare lists what differs between two sets, in the order of their keys.
+func compare(file string, then, now *properties.Set) []difference {
+	changes := []difference{}
+	shown := func(set *properties.Set, key string) *string {
+		v, ok := set.Get(key)
+		if !ok {
+			return nil
+		}
+		if properties.Masked(key, then.IsPublic(key) && now.IsPublic(key)) {
+			v = mask
+		}
+		return &v
+	}
+	for _, key := range then.Keys() {
+		was, _ := then.Get(key)
+		if is, ok := now.Get(key); !ok || is != was {
+			changes = append(changes, difference{file, key, shown(then, key), shown(now, key)})
+		}
+	}
+	for _, key := range now.Keys() {
+		if _, ok := then.Get(key); !ok {
+			changes = append(changes, difference{file, key, nil, shown(now, key)})
+		}
+	}
+	return changes
+}
+
+// copyOf reads the settings that diff compares with.
+func (a *app) copyOf(cmd *cobra.Command, s *session, args []string) (vault.Settings, error) {
+	if len(args) == 0 {
+		kept, err := s.folder.Kept()
+		if err != nil {
+			return vault.Settings{}, err
+		}
+		if len(kept) == 0 {
+			return vault.Settings{}, fault.New(fault.Usage, "there is no kept folder data.before-… to compare with").
+				With("name a copy of data/, or a file that 'ssovault export' wrote")
+		}
+		args = []string{kept[len(kept)-1]}
+	}
+	if args[0] != "-" {
+		if there, isFolder := folderAt(args[0]); there && isFolder {
+			c, err := vault.ScanCopy(args[0])
+			if err != nil {
+				return vault.Settings{}, err
+			}
+			plain := c.Clear
+			if c.Mode == vault.ModeSealed {
+				if s.store == nil {
+					return vault.Settings{}, fault.New(fault.Usage, "%s is sealed, and secure key storage is off here", args[0])
+				}
+				if plain, err = c.OpenCopy(cmd.Context(), s.store); err != nil {
+					return vault.Settings{}, err
+				}
+			}
+			defer plain.Wipe()
+			return plain.Parse()
+		}
+	}
+	return a.readExport(args[0], "")
+}

@@ -1,0 +1,169 @@
+package doctor
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"os/user"
+	"slices"
+	"strconv"
+	"strings"
+
+	"ssovault/internal/fault"
+	"ssovault/internal/sks"
+	"ssovault/internal/vault"
+)
+
+// device goes from the library to the key, and stops where going on would be
+// pointless.
+func (v *visit) device(ctx context.Context) {
+	s := v.contents.SKS
+	v.network(ctx, s)
+	var err error
+	v.tokens, err = v.Device.Dialer.Tokens(ctx, s.Library, s.Timeouts)
+	if !v.judge("library", err, s.Library+" loads") {
+		return
+	}
+	token, ok := v.token(s)
+	if !ok {
+		return
+	}
+	switch token.Tries {
+	case sks.TriesUnknown:
+		v.ok("tries", "no flag says that a PIN was refused")
+	case sks.TriesLocked:
+		v.fail("tries", fault.New(fault.PINLocked, "%s", token.Tries))
+		return
+	default:
+		v.warn("tries", token.Tries.String(), "correct the PIN where its source keeps it, then log in once with --try-pin")
+	}
+	if s.Type == sks.Luna {
+		v.group()
+	}
+	if v.NoLogin {
+		return
+	}
+	if v.store, _, err = v.Folder.Connect(ctx, s, v.Device); !v.judge("login", err, "the PIN from "+s.PIN.String()+" logs in as "+string(s.Role)) {
+		return
+	}
+	v.keyAndGCM(ctx, s)
+}
+
+// token looks for the token by serial, then by label.
+func (v *visit) token(s vault.SKS) (sks.Token, bool) {
+	match := func(same func(sks.Token) bool) []sks.Token {
+		return slices.DeleteFunc(slices.Clone(v.tokens), func(t sks.Token) bool { return !t.Initialised || !same(t) })
+	}
+	if found := match(func(t sks.Token) bool { return t.Serial == s.Serial }); len(found) > 0 {
+		v.ok("token", found[0].String())
+		return found[0], true
+	}
+	if found := match(func(t sks.Token) bool { return t.Label == s.Label }); len(found) == 1 {
+		v.warn("token", fmt.Sprintf("no token has the serial %s; %s has the label", s.Serial, found[0]), "was the token replaced? 'ssovault -config' records the new serial")
+		return found[0], true
+	}
+	seen := make([]string, len(v.tokens))
+	for i, t := range v.tokens {
+		seen[i] = t.String()
+	}
+	v.fail("token", fault.New(fault.Unreachable, "the token %s (serial %s) is not there; the library sees: %s", s.Label, s.Serial, strings.Join(seen, "; ")))
+	return sks.Token{}, false
+}
+
+// lunaGroup is the group that may use a Luna client.
+const lunaGroup = "hsmusers"
+
+func (v *visit) group() {
+	g, err := user.LookupGroup(lunaGroup)
+	if err != nil {
+		v.warn("group", "there is no group "+lunaGroup, "the Luna client's installation makes it")
+		return
+	}
+	gid, _ := strconv.Atoi(g.Gid)
+	groups, err := os.Getgroups()
+	if err == nil && !slices.Contains(groups, gid) && os.Getegid() != gid && os.Geteuid() != 0 {
+		err = fault.New(fault.NotPermitted, "this user is not in the group %s", lunaGroup).With("usermod -aG " + lunaGroup + " USER, then log in anew")
+	}
+	v.judge("group", err, "this user may use the Luna client")
+}
+
+// keyAndGCM looks at the key, its attributes, and what it does.
+func (v *visit) keyAndGCM(ctx context.Context, s vault.SKS) {
+	key, err := v.store.Key(ctx, s.KeyID)
+	if !v.judge("key", err, fmt.Sprintf("%q (id %s) is there once", s.KeyLabel, s.KeyID)) {
+		return
+	}
+	v.key = key
+	if unsafe := key.Info().Unsafe; len(unsafe) > 0 {
+		v.warn("attributes", "the key is "+strings.Join(unsafe, ", "), "make a new one with 'ssovault -config --new-key'")
+	} else {
+		v.ok("attributes", "the key cannot leave the HSM")
+	}
+	iv, err := key.Convention(ctx)
+	if err == nil {
+		err = roundTrip(ctx, key, iv)
+	}
+	if !v.judge("AES/GCM", err, "works; IV by "+iv.String()) {
+		return
+	}
+	if s.Proof.Box == nil {
+		v.warn("proof", "sks.properties holds no key proof", "any change of a setting makes one")
+		return
+	}
+	if err := s.Proof.Check(ctx, key); err != nil {
+		v.fail("proof", fault.Wrap(fault.WrongKey, err, "open the key proof"))
+		return
+	}
+	v.ok("proof", "this is the key that sealed the files")
+}
+
+// roundTrip seals and opens random bytes.
+func roundTrip(ctx context.Context, key sks.Key, iv sks.IVConvention) error {
+	text := make([]byte, 64)
+	_, _ = rand.Read(text)
+	aad := []byte("ssovault doctor")
+	box, err := key.Seal(ctx, text, aad)
+	if err != nil {
+		return err
+	}
+	got, err := key.Open(ctx, iv, box, aad)
+	if err != nil {
+		return fault.Wrap(fault.NoGCM, err, "open what was just sealed")
+	}
+	if !bytes.Equal(got, text) {
+		return fault.New(fault.NoGCM, "the HSM opens something else than it sealed")
+	}
+	return nil
+}
+
+// orphans looks for keys of this instance that no file uses.
+func (v *visit) orphans(ctx context.Context) {
+	if p, err := v.Folder.Pending(); err != nil {
+		v.fail("orphans", err)
+		return
+	} else if p != nil && p.KeyID != v.contents.SKS.KeyID {
+		v.warn("orphans", fmt.Sprintf("the key %s in the token %s was made for nothing", p.KeyID, p.Label), "the next 'ssovault -config' removes it")
+	}
+	keeper, ok := v.store.(sks.Keeper)
+	if !ok {
+		return
+	}
+	keys, err := keeper.List(ctx, vault.KeyLabelFor(v.contents.SKS.Instance))
+	if err != nil {
+		v.fail("orphans", err)
+		return
+	}
+	var others []string
+	for _, k := range keys {
+		if k.ID != v.contents.SKS.KeyID {
+			others = append(others, fmt.Sprintf("%q (id %s)", k.Label, k.ID))
+		}
+	}
+	if len(others) > 0 {
+		v.warn("orphans", "other keys of this instance: "+strings.Join(others, ", "), "older backups may need them: delete one only when none does")
+		return
+	}
+	v.ok("orphans", "no other key of this instance")
+}

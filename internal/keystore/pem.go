@@ -1,0 +1,124 @@
+package keystore
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+
+	"ssovault/internal/secret"
+)
+
+var (
+	pemBegin = []byte("-----BEGIN ")
+	pemEnd   = []byte("-----END ")
+)
+
+// hasPEM also knows a file that begins with text, as openssl writes before each
+// block.
+func hasPEM(b []byte) bool {
+	return bytes.HasPrefix(trimBOM(b), []byte("-----")) || countLines(b, pemBegin) > 0
+}
+
+func trimBOM(b []byte) []byte { return bytes.TrimPrefix(b, []byte("\uFEFF")) }
+
+// countLines counts the lines that begin with start.
+func countLines(b, start []byte) int {
+	n := bytes.Count(b, append([]byte("\n"), start...))
+	if bytes.HasPrefix(trimBOM(b), start) {
+		n++
+	}
+	return n
+}
+
+// pemKey is a private key as its block holds it.
+type pemKey struct {
+	block *pem.Block
+	parse func([]byte) (any, error) // nil: an encrypted PKCS#8
+}
+
+// readPEM takes certificates and at most one private key in any order.
+// encoding/pem skips a block that it cannot read; here that is an error.
+func readPEM(b []byte, _ secret.Value, keyPassword *secret.Value) (content, error) {
+	begins := countLines(b, pemBegin)
+	if begins > countLines(b, pemEnd) {
+		return content{}, ErrTruncated
+	}
+	if begins > 2*maxCertificates { // two blocks each, of certificates and parameters, are generous
+		return content{}, ErrLongChain
+	}
+	var found content
+	var keys []pemKey
+	blocks := 0
+	for block, rest := pem.Decode(trimBOM(b)); block != nil; block, rest = pem.Decode(rest) {
+		blocks++
+		key, err := found.addBlock(block)
+		if err != nil {
+			return content{}, err
+		}
+		if key != nil {
+			keys = append(keys, *key)
+		}
+	}
+	if blocks != begins {
+		return content{}, fmt.Errorf("%w: %d of its %d PEM blocks cannot be read", ErrDamaged, begins-blocks, begins)
+	}
+	if len(keys) > 1 {
+		return content{}, severalKeys(make([]string, len(keys)))
+	}
+	found.hasKey = len(keys) == 1
+	if !found.hasKey || keyPassword == nil {
+		return found, nil
+	}
+	var err error
+	found.public, err = keys[0].open(*keyPassword)
+	return found, err
+}
+
+// addBlock takes a certificate in, and gives a private key to be opened.
+func (c *content) addBlock(block *pem.Block) (*pemKey, error) {
+	parsers := map[string]func([]byte) (any, error){
+		"PRIVATE KEY":     x509.ParsePKCS8PrivateKey,
+		"RSA PRIVATE KEY": func(der []byte) (any, error) { return x509.ParsePKCS1PrivateKey(der) },
+		"EC PRIVATE KEY":  func(der []byte) (any, error) { return x509.ParseECPrivateKey(der) },
+	}
+	switch block.Type {
+	case "CERTIFICATE", "X509 CERTIFICATE":
+		certificate, err := parseCertificate(block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		c.certificates = append(c.certificates, certificate)
+		return nil, nil
+	case "EC PARAMETERS", "DH PARAMETERS": // also in the key, or not needed
+		return nil, nil
+	case "ENCRYPTED PRIVATE KEY":
+		return &pemKey{block: block}, nil
+	}
+	parse, ok := parsers[block.Type]
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("%w: a PEM block %q; certificates and one private key are", ErrUnsupported, block.Type)
+	case block.Headers["DEK-Info"] != "":
+		return nil, fmt.Errorf("%w: OpenSSL's own encryption of the private key; convert it: openssl pkcs8 -topk8 -in OLD -out NEW", ErrUnsupported)
+	}
+	return &pemKey{block: block, parse: parse}, nil
+}
+
+// open gives the key's public half.
+func (k pemKey) open(password secret.Value) (publicKey, error) {
+	defer secret.Wipe(k.block.Bytes)
+	if k.parse != nil {
+		return parseKey(k.block.Bytes, k.parse)
+	}
+	var shroud encryptedPrivateKeyInfo
+	if err := unmarshal(k.block.Bytes, &shroud); err != nil {
+		return nil, err
+	}
+	phrase, err := newPassphrase(password)
+	if err != nil {
+		return nil, err
+	}
+	defer phrase.wipe()
+	return openShroud(shroud, phrase, newRounds())
+}

@@ -1,0 +1,172 @@
+package launch
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"ssovault/internal/durable"
+	"ssovault/internal/fault"
+	"ssovault/internal/vault"
+)
+
+// folderPrefix begins the name of every settings folder.
+const folderPrefix = "ssovault-run-"
+
+// aliveFile is locked for as long as the parent of a settings folder lives, so
+// that the next start can clear away what a killed one left.
+const aliveFile = ".alive"
+
+// Supervise starts the command as a child, with the settings in a fresh folder
+// on a tmpfs, for programs whose children close their descriptors. It forwards
+// signals and gives the command's exit status, 128+n when signal n ended it.
+// The folder goes with the command.
+func Supervise(c Command, p vault.Plain, std Stdio) (status int, err error) {
+	folder, release, err := Folder()
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	handed := []string{}
+	for _, one := range []struct {
+		name, variable string
+		text           []byte
+	}{{vault.InstanceClear, EnvInstance, p.Instance}, {vault.SharedClear, EnvShared, p.Shared}} {
+		path := filepath.Join(folder, one.name)
+		if err := durable.Create(path, one.text); err != nil {
+			return 0, err
+		}
+		handed = append(handed, one.variable+"="+path)
+	}
+	p.Wipe()
+
+	cmd := &exec.Cmd{Path: c.Path, Args: c.Argv, Env: WithEnv(c.Env, handed), Stdin: std.In, Stdout: std.Out, Stderr: std.Err}
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals)
+	defer signal.Stop(signals)
+	if err := cmd.Start(); err != nil {
+		return 0, fault.Wrap(execCause(err), err, "run %s", c.Path)
+	}
+	done := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case s := <-signals:
+				if forwarded(s.(syscall.Signal)) {
+					_ = cmd.Process.Signal(s)
+				}
+			case <-done:
+				return
+			}
+		}
+	}()
+	err = cmd.Wait()
+	close(done)
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		return 0, fmt.Errorf("wait for %s: %w", c.Path, err)
+	}
+	ws := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if ws.Signaled() {
+		return 128 + int(ws.Signal()), nil
+	}
+	return ws.ExitStatus(), nil
+}
+
+// forwarded tells which signals are meant for the command. Those that a
+// terminal sends have already reached it, as a member of the same foreground
+// group; SIGURG is how the Go runtime preempts itself.
+func forwarded(s syscall.Signal) bool {
+	switch s {
+	case syscall.SIGCHLD, syscall.SIGURG, syscall.SIGPIPE:
+		return false
+	case syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP, syscall.SIGWINCH:
+		return !inForeground()
+	}
+	return true
+}
+
+// inForeground tells whether a terminal counts this process among its
+// foreground group.
+func inForeground() bool {
+	tty, err := os.Open("/dev/tty")
+	if err != nil {
+		return false
+	}
+	defer tty.Close()
+	group, err := unix.IoctlGetInt(int(tty.Fd()), unix.TIOCGPGRP)
+	return err == nil && group == unix.Getpgrp()
+}
+
+// Folder makes a folder of mode 0700 on a tmpfs, after clearing away those that
+// nobody holds any more. release removes it with all that is in it.
+func Folder() (folder string, release func() error, err error) {
+	root, err := MemoryRoot()
+	if err != nil {
+		return "", nil, err
+	}
+	sweepFolders(root)
+	if folder, err = os.MkdirTemp(root, folderPrefix); err != nil {
+		return "", nil, fault.Wrap(durable.Cause(err), err, "make a folder for the settings")
+	}
+	// Locked under another name first: a start in parallel that finds the name
+	// finds the lock too.
+	unlocked := filepath.Join(folder, aliveFile+".new")
+	alive, err := os.OpenFile(unlocked, os.O_CREATE|os.O_EXCL|os.O_RDWR, durable.FileMode)
+	if err == nil {
+		err = unix.Flock(int(alive.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	}
+	if err == nil {
+		err = durable.Rename(unlocked, filepath.Join(folder, aliveFile))
+	}
+	if err != nil {
+		return "", nil, errors.Join(fault.Wrap(durable.Cause(err), err, "hold the folder of the settings"), os.RemoveAll(folder))
+	}
+	return folder, func() error {
+		defer alive.Close()
+		return os.RemoveAll(folder)
+	}, nil
+}
+
+// sweepFolders removes the folders of this user whose parent was killed.
+func sweepFolders(root string) {
+	left, _ := filepath.Glob(filepath.Join(root, folderPrefix+"*"))
+	for _, folder := range left {
+		info, err := os.Lstat(folder)
+		if err != nil || !info.IsDir() || int(info.Sys().(*syscall.Stat_t).Uid) != os.Geteuid() {
+			continue
+		}
+		alive, err := durable.OpenFile(filepath.Join(folder, aliveFile))
+		if err != nil {
+			continue // being made right now, or not ours
+		}
+		if unix.Flock(int(alive.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
+			_ = os.RemoveAll(folder)
+		}
+		alive.Close()
+	}
+}
+
+// MemoryRoot finds a folder on a tmpfs that this user may write to.
+func MemoryRoot() (string, error) {
+	candidates := []string{os.Getenv("XDG_RUNTIME_DIR"), fmt.Sprintf("/run/user/%d", os.Geteuid()), "/dev/shm", "/run"}
+	for _, dir := range candidates {
+		if dir == "" {
+			continue
+		}
+		var st unix.Statfs_t
+		if unix.Statfs(dir, &st) == nil && (st.Type == unix.TMPFS_MAGIC || st.Type == unix.RAMFS_MAGIC) &&
+			unix.Access(dir, unix.W_OK|unix.X_OK) == nil {
+			return dir, nil
+		}
+	}
+	tried := strings.Join(candidates[1:], ", ")
+	return "", fault.New(fault.NotPermitted, "no folder in memory (tmpfs) that may be written to; looked at $XDG_RUNTIME_DIR, %s", tried)
+}

@@ -1,0 +1,184 @@
+package pin
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"ssovault/internal/durable"
+	"ssovault/internal/fault"
+	"ssovault/internal/secret"
+)
+
+// Limits of what a source may give.
+const (
+	maxSize     = 1024 // bytes; a Luna takes 255
+	commandTime = 10 * time.Second
+)
+
+// Reader reads sources. Only its Prompt may ask a person.
+type Reader struct {
+	// File is what the source "file" without a path means: BASE/sks.pin.
+	File string
+	// UID owns the files that may be read, beside root.
+	UID int
+	// LookupEnv finds a variable that was taken out of the environment, or
+	// that is still in it.
+	LookupEnv func(name string) (string, bool)
+	// Prompt asks on the terminal. Nil: nobody is there to be asked.
+	Prompt func(ctx context.Context, question string) (secret.Value, error)
+}
+
+// Read gives the secret that s names, less one trailing newline. Cause
+// PINUnavailable when the source is absent or empty, NotPermitted when a file
+// is open to others.
+func (r Reader) Read(ctx context.Context, s Source, question string) (secret.Value, error) {
+	v, err := r.read(ctx, s, question)
+	if err != nil {
+		return secret.Value{}, fault.Wrap(fault.PINUnavailable, err, "the secret from %s", s)
+	}
+	if v.Len() == 0 {
+		return secret.Value{}, fault.Wrap(fault.PINUnavailable, ErrNone, "the secret from %s", s)
+	}
+	return v, nil
+}
+
+func (r Reader) read(ctx context.Context, s Source, question string) (secret.Value, error) {
+	switch s.Kind {
+	case KindFile:
+		return r.readFile(r.path(s))
+	case KindCredential:
+		dir, ok := r.LookupEnv("CREDENTIALS_DIRECTORY")
+		if !ok || dir == "" {
+			return secret.Value{}, errors.New("$CREDENTIALS_DIRECTORY is not set: systemd gives it to a unit with LoadCredential=")
+		}
+		return r.readFile(filepath.Join(dir, s.Arg))
+	case KindCommand:
+		return readCommand(ctx, strings.Fields(s.Arg))
+	case KindEnv:
+		value, ok := r.LookupEnv(s.Arg)
+		if !ok {
+			return secret.Value{}, fmt.Errorf("the variable %s is not set", s.Arg)
+		}
+		return trim([]byte(value))
+	case KindFD:
+		n, err := strconv.Atoi(s.Arg)
+		if err != nil {
+			return secret.Value{}, err
+		}
+		f := os.NewFile(uintptr(n), "descriptor "+s.Arg)
+		if f == nil {
+			return secret.Value{}, errors.New("no such descriptor")
+		}
+		defer f.Close()
+		return readAll(f)
+	case KindPrompt:
+		if r.Prompt == nil {
+			return secret.Value{}, errors.New("there is no terminal to ask on")
+		}
+		return r.Prompt(ctx, question)
+	}
+	return secret.Value{}, fmt.Errorf("%q is no source", s.Kind)
+}
+
+func (r Reader) path(s Source) string {
+	if s.Arg == "" {
+		return r.File
+	}
+	return s.Arg
+}
+
+// readFile opens once, without following a link, and judges what was opened:
+// ours or root's, nothing for others.
+func (r Reader) readFile(path string) (secret.Value, error) {
+	f, err := durable.OpenFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return secret.Value{}, fmt.Errorf("there is no file %s", path)
+	}
+	if err != nil {
+		return secret.Value{}, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return secret.Value{}, err
+	}
+	st := info.Sys().(*syscall.Stat_t)
+	if st.Uid != 0 && int(st.Uid) != r.UID {
+		return secret.Value{}, fault.New(fault.NotPermitted, "%s belongs to user %d", path, st.Uid).
+			With(fmt.Sprintf("give it to root or to user %d", r.UID))
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return secret.Value{}, fault.New(fault.NotPermitted, "%s is open to others (mode %04o)", path, info.Mode().Perm()).
+			With("close it: chmod 600 " + path + "; then change the PIN, since others may have read it")
+	}
+	return readAll(f)
+}
+
+// readCommand takes what a command prints. No shell is between; its standard
+// error goes where ours goes, its input is empty.
+func readCommand(ctx context.Context, argv []string) (secret.Value, error) {
+	ctx, cancel := context.WithTimeout(ctx, commandTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Stderr = os.Stderr
+	cmd.WaitDelay = time.Second // a grandchild may keep the pipe open
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return secret.Value{}, err
+	}
+	if err := cmd.Start(); err != nil {
+		return secret.Value{}, fmt.Errorf("start it: %w", err)
+	}
+	v, readErr := readAll(out)
+	if readErr != nil {
+		_ = cmd.Process.Kill() // it may wait for ever for a reader
+	}
+	err = cmd.Wait()
+	if ctx.Err() == context.DeadlineExceeded {
+		err, readErr = fmt.Errorf("no answer within %v", commandTime), nil
+	}
+	if err = errors.Join(readErr, err); err != nil {
+		v.Wipe()
+		return secret.Value{}, err
+	}
+	return v, nil
+}
+
+// readAll reads up to maxSize bytes and drops one trailing newline.
+func readAll(r io.Reader) (secret.Value, error) {
+	b := make([]byte, 0, maxSize+2) // one array, so that one Wipe reaches all
+	for len(b) < cap(b) {
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if err == io.EOF {
+			return trim(b)
+		}
+		if err != nil {
+			secret.Wipe(b)
+			return secret.Value{}, err
+		}
+	}
+	secret.Wipe(b)
+	return secret.Value{}, fmt.Errorf("more than %d bytes", maxSize)
+}
+
+func trim(b []byte) (secret.Value, error) {
+	b = bytes.TrimSuffix(b, []byte("\n"))
+	b = bytes.TrimSuffix(b, []byte("\r"))
+	if len(b) > maxSize {
+		secret.Wipe(b)
+		return secret.Value{}, fmt.Errorf("more than %d bytes", maxSize)
+	}
+	return secret.New(b), nil
+}

@@ -1,0 +1,59 @@
+package helper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"time"
+
+	"ssovault/internal/fault"
+)
+
+// explain kills the process and says how it failed. Cause Unreachable always.
+func (p *process) explain(ctx context.Context, within time.Duration, what op, err error) error {
+	p.kill()
+	fail := func(format string, args ...any) *fault.Error {
+		e := fault.New(fault.Unreachable, "%s: %s", doing[what], fmt.Sprintf(format, args...))
+		return e
+	}
+	switch {
+	case ctx.Err() != nil:
+		e := fail("given up before the PKCS#11 library answered")
+		e.Err = ctx.Err()
+		return e
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fail("the PKCS#11 library did not answer within %v", within)
+	case broken(err):
+		return fail("the PKCS#11 library %s", p.ending())
+	}
+	e := fail("the helper process answered nonsense")
+	e.Err = err
+	return e
+}
+
+// broken tells whether the other end is gone, rather than wrong.
+func broken(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
+}
+
+// ending says how the process came to its end. The kernel fixes it before it
+// closes the socket, so that the kill that followed does not hide it.
+func (p *process) ending() string {
+	if !p.wait(0) {
+		return "hangs in the kernel"
+	}
+	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	switch {
+	case !ok:
+		return "ended: " + p.cmd.ProcessState.String()
+	case status.Signaled() && status.Signal() == syscall.SIGKILL:
+		return "was killed, or closed the helper's connection"
+	case status.Signaled():
+		return fmt.Sprintf("crashed (%v)", status.Signal())
+	}
+	return fmt.Sprintf("ended the process with status %d", status.ExitStatus())
+}

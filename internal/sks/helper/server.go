@@ -1,0 +1,169 @@
+package helper
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"time"
+
+	"ssovault/internal/fault"
+	"ssovault/internal/secret"
+	"ssovault/internal/sks"
+)
+
+// device is all that a Store can do.
+type device interface {
+	sks.Store
+	sks.Rememberer
+	sks.Keeper
+}
+
+// server answers the requests of one caller, one after the other.
+type server struct {
+	open   func(sks.Access, secret.Value) (device, sks.Token, error)
+	tokens func(library string, lockWait time.Duration) ([]sks.Token, error)
+
+	store device
+	keys  map[sks.KeyID]sks.Key
+}
+
+// frame is a message as it came.
+type frame struct{ head, payload []byte }
+
+// serve answers until the caller is gone or has closed. It reads in a goroutine
+// of its own, so that gone is called even while the library does not come back
+// from a call.
+func (s *server) serve(conn io.ReadWriter, gone func()) error {
+	frames := make(chan frame)
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		defer close(frames)
+		for {
+			head, payload, err := readFrame(conn)
+			if err != nil {
+				gone()
+				return
+			}
+			select {
+			case frames <- frame{head, payload}:
+			case <-done:
+				return
+			}
+		}
+	}()
+	for f := range frames {
+		last, err := s.answer(conn, f)
+		if err != nil || last {
+			return err
+		}
+	}
+	return nil
+}
+
+// answer handles one request and wipes what it held.
+func (s *server) answer(conn io.Writer, f frame) (last bool, err error) {
+	defer secret.Wipe(f.payload)
+	var req request
+	if err := decode(f.head, &req); err != nil {
+		return true, err
+	}
+	var resp response
+	payload, err := s.handle(context.Background(), req, f.payload, &resp)
+	defer secret.Wipe(payload)
+	resp.Error = pack(err)
+	head, err := json.Marshal(resp)
+	if err != nil {
+		return true, err
+	}
+	if len(head) > maxHead {
+		tooLong := response{Error: pack(fault.New(fault.Unreachable, "%s: the answer is longer than a message may be", doing[req.Op]))}
+		if head, err = json.Marshal(tooLong); err != nil {
+			return true, err
+		}
+	}
+	return req.Op == opClose, writeFrame(conn, head, payload)
+}
+
+// handle does what is asked. It returns the payload of the answer.
+func (s *server) handle(ctx context.Context, req request, payload []byte, resp *response) ([]byte, error) {
+	switch req.Op {
+	case opTokens:
+		tokens, err := s.tokens(req.Library, req.Wait)
+		resp.Tokens = tokens
+		return nil, err
+	case opDial:
+		if req.Access == nil || s.store != nil {
+			return nil, errors.New("dial: out of turn")
+		}
+		store, token, err := s.open(*req.Access, secret.New(payload))
+		resp.Token = &token
+		if err == nil {
+			s.store, s.keys = store, map[sks.KeyID]sks.Key{}
+		}
+		return nil, err
+	}
+	if s.store == nil {
+		return nil, errors.New("not logged in")
+	}
+	switch req.Op {
+	case opKey:
+		key, err := s.store.Key(ctx, req.ID)
+		return nil, s.hold(key, err, resp)
+	case opCreate:
+		key, err := s.store.Create(ctx, sks.NewKey{ID: req.ID, Label: req.Label})
+		return nil, s.hold(key, err, resp)
+	case opConvention, opSeal, opOpen:
+		return s.use(ctx, req, payload, resp)
+	case opRecall:
+		mark, err := s.store.Recall(ctx, req.Instance)
+		resp.Mark = mark
+		return nil, err
+	case opRemember:
+		return nil, s.store.Remember(ctx, req.Instance, req.Mark)
+	case opKeep:
+		return nil, s.store.KeepCertificate(ctx, req.ID, req.Label, payload)
+	case opRemove:
+		delete(s.keys, req.ID) // its handle ends with it
+		return nil, s.store.Remove(ctx, req.ID)
+	case opList:
+		infos, err := s.store.List(ctx, req.Label)
+		resp.Infos = infos
+		return nil, err
+	case opClose:
+		return nil, s.store.Close()
+	}
+	return nil, errors.New("unknown request")
+}
+
+// hold keeps a key for later requests.
+func (s *server) hold(key sks.Key, err error, resp *response) error {
+	if err != nil {
+		return err
+	}
+	info := key.Info()
+	resp.Info = &info
+	s.keys[info.ID] = key
+	return nil
+}
+
+// use does one operation of a key that was found or made before.
+func (s *server) use(ctx context.Context, req request, payload []byte, resp *response) (out []byte, err error) {
+	key := s.keys[req.ID]
+	if key == nil {
+		return nil, fault.New(fault.KeyMissing, "key %s was not looked for, or is removed", req.ID)
+	}
+	if req.AAD < 0 || req.AAD > len(payload) {
+		return nil, errors.New("more AAD than payload")
+	}
+	aad, data := payload[:req.AAD], payload[req.AAD:]
+	switch req.Op {
+	case opSeal:
+		return key.Seal(ctx, data, aad)
+	case opOpen:
+		return key.Open(ctx, req.IV, data, aad)
+	}
+	resp.IV, err = key.Convention(ctx)
+	return nil, err
+}

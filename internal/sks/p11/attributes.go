@@ -1,0 +1,121 @@
+//go:build cgo
+
+package p11
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/miekg/pkcs11"
+
+	"ssovault/internal/sks"
+)
+
+// demand is what a sealing key must be, and the word for when it is not.
+type demand struct {
+	attribute uint
+	want      bool
+	unsafe    string
+	// must: a token that does not tell it is not trusted. The other attributes
+	// are powers that a token which does not know them does not have.
+	must bool
+}
+
+var demands = []demand{
+	{pkcs11.CKA_EXTRACTABLE, false, "extractable", true},
+	{pkcs11.CKA_SENSITIVE, true, "not sensitive", true},
+	{pkcs11.CKA_TOKEN, true, "gone with the session", true},
+	{pkcs11.CKA_PRIVATE, true, "not private", true},
+	{pkcs11.CKA_MODIFIABLE, false, "modifiable", false},
+	{pkcs11.CKA_WRAP, false, "may wrap", false},
+	{pkcs11.CKA_UNWRAP, false, "may unwrap", false},
+	{pkcs11.CKA_SIGN, false, "may sign", false},
+	{pkcs11.CKA_VERIFY, false, "may verify", false},
+	{pkcs11.CKA_DERIVE, false, "may derive", false},
+	{pkcs11.CKA_ENCRYPT, true, "may not encrypt", false},
+	{pkcs11.CKA_DECRYPT, true, "may not decrypt", false},
+}
+
+// errNotOurs marks an AES key whose id is not one of ours.
+var errNotOurs = errors.New("the key's id is not 16 bytes long")
+
+// readInfo reads back what a key is.
+func (s *Store) readInfo(object pkcs11.ObjectHandle) (info sks.KeyInfo, err error) {
+	types := []uint{pkcs11.CKA_ID, pkcs11.CKA_LABEL, pkcs11.CKA_VALUE_LEN}
+	for _, d := range demands {
+		types = append(types, d.attribute)
+	}
+	values, err := s.values(object, types)
+	if err != nil {
+		return info, err
+	}
+	if len(values[pkcs11.CKA_ID]) != len(info.ID) {
+		return info, errNotOurs
+	}
+	copy(info.ID[:], values[pkcs11.CKA_ID])
+	info.Label = string(values[pkcs11.CKA_LABEL])
+	if n, told := ulong(values[pkcs11.CKA_VALUE_LEN]); told && n*8 != keyBits {
+		info.Unsafe = append(info.Unsafe, fmt.Sprintf("%d bits", n*8))
+	}
+	for _, d := range demands {
+		v := values[d.attribute]
+		switch {
+		case len(v) == 0 && d.must:
+			info.Unsafe = append(info.Unsafe, "perhaps "+d.unsafe+" (the token does not tell)")
+		case len(v) > 0 && (v[0] != 0) != d.want:
+			info.Unsafe = append(info.Unsafe, d.unsafe)
+		}
+	}
+	return info, nil
+}
+
+// values reads attributes in one go, or one by one from a token that answers
+// nothing at all when it does not know one of them.
+func (s *Store) values(object pkcs11.ObjectHandle, types []uint) (map[uint][]byte, error) {
+	session, err := s.begin()
+	if err != nil {
+		return nil, err
+	}
+	template := make([]*pkcs11.Attribute, len(types))
+	for i, t := range types {
+		template[i] = pkcs11.NewAttribute(t, nil)
+	}
+	values := make(map[uint][]byte, len(types))
+	got, err := s.raw.lib.GetAttributeValue(session, object, template)
+	if err == nil {
+		for _, a := range got {
+			values[a.Type] = a.Value
+		}
+		return values, nil
+	}
+	if !notTold(err) {
+		return nil, err
+	}
+	for _, t := range types {
+		v, err := s.value(object, t)
+		if err != nil && !notTold(err) {
+			return nil, err
+		}
+		values[t] = v
+	}
+	return values, nil
+}
+
+// notTold tells whether a token only does not know an attribute, or keeps it to
+// itself.
+func notTold(err error) bool {
+	return errors.Is(err, pkcs11.Error(pkcs11.CKR_ATTRIBUTE_TYPE_INVALID)) ||
+		errors.Is(err, pkcs11.Error(pkcs11.CKR_ATTRIBUTE_SENSITIVE))
+}
+
+// ulong reads a CK_ULONG of this machine.
+func ulong(b []byte) (n uint64, ok bool) {
+	switch len(b) {
+	case 8:
+		return binary.NativeEndian.Uint64(b), true
+	case 4:
+		return uint64(binary.NativeEndian.Uint32(b)), true
+	}
+	return 0, false
+}

@@ -1,0 +1,114 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"ssovault/internal/durable"
+	"ssovault/internal/fault"
+)
+
+// keptPrefix begins the name of what KeepAside makes.
+const keptPrefix = "data.before-config-"
+
+// OpenAfresh opens a folder for Change without finishing a save that was cut
+// off: a journal that cannot be finished must not keep an administrator from
+// configuring anew. Only KeepAside and then Configure may follow; the save of
+// Configure replaces that journal. The errors are those of Open.
+func OpenAfresh(ctx context.Context, base string, wait time.Duration) (*Folder, error) {
+	f, err := Open(ctx, base, Look, wait)
+	if err != nil {
+		return nil, err
+	}
+	f.Close()
+	if err := f.take(ctx, Change, wait); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// KeepAside gives every file of ours in data/ a second name in a new folder
+// beside it, data.before-config-YYYYMMDD-HHMMSS, and says which folder. data/
+// itself stays as it is: the save that follows replaces each name there by a
+// rename, in one journalled step, and never writes into an old file. So a
+// crash at any point leaves data/ as it was, or new and the old files kept; at
+// worst the kept folder is there although nothing was replaced. Files that are
+// not ours stay in data/ alone. It returns "" when there is nothing to keep.
+func (f *Folder) KeepAside(now time.Time) (string, error) {
+	names, err := f.ours()
+	if err != nil || len(names) == 0 {
+		return "", err
+	}
+	kept, err := f.makeKept(now)
+	if err != nil {
+		return "", err
+	}
+	for _, name := range names {
+		if err := keep(f.Data(name), filepath.Join(kept, name)); err != nil {
+			return "", err
+		}
+	}
+	for _, dir := range []string{kept, f.Base} {
+		if err := durable.SyncFolder(dir); err != nil {
+			return "", err
+		}
+	}
+	return filepath.Base(kept), nil
+}
+
+// ours lists what in data/ a save could replace or remove: the files that a
+// journal may name, the journal, and what waits for its rename.
+func (f *Folder) ours() ([]string, error) {
+	entries, err := os.ReadDir(f.Data(""))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fault.Wrap(durable.Cause(err), err, "list %s", f.Data(""))
+	}
+	var names []string
+	for _, e := range entries {
+		if name := e.Name(); journalled["data/"+name] || name == journalFile || besideForm.MatchString(name) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// makeKept makes the folder; a second one within a second gets a number.
+func (f *Folder) makeKept(now time.Time) (string, error) {
+	name := filepath.Join(f.Base, keptPrefix+now.UTC().Format("20060102-150405"))
+	for n := 2; ; n++ {
+		there, err := durable.Exists(name)
+		if err != nil {
+			return "", err
+		}
+		if !there {
+			return name, durable.MakeFolder(name)
+		}
+		name = filepath.Join(f.Base, fmt.Sprintf("%s%s-%d", keptPrefix, now.UTC().Format("20060102-150405"), n))
+	}
+}
+
+// keep gives a file a second name: so even one that cannot be read any more is
+// kept. File systems without hard links get a copy.
+func keep(from, to string) error {
+	linkErr := os.Link(from, to)
+	if linkErr == nil {
+		return nil
+	}
+	if cause := durable.Cause(linkErr); cause == fault.DiskFull {
+		return fault.Wrap(cause, linkErr, "keep %s", from)
+	}
+	content, err := durable.Read(from, maxFile)
+	if err != nil {
+		return fault.Wrap(fault.NotPermitted, errors.Join(linkErr, err), "keep %s", from)
+	}
+	defer clear(content)
+	return durable.Create(to, content)
+}

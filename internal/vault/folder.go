@@ -1,0 +1,188 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+	"golang.org/x/sys/unix"
+
+	"ssovault/internal/durable"
+	"ssovault/internal/fault"
+	"ssovault/internal/owner"
+)
+
+// Use says what a command does to the folder.
+type Use int
+
+const (
+	// Look reads, and leaves nothing behind: where no lock file is, no other
+	// ssovault has changed anything yet, and none is made.
+	Look Use = iota
+	// Read holds a shared lock.
+	Read
+	// Change holds the lock alone, and has finished any save that was cut off.
+	Change
+)
+
+// DefaultLockWait is how long a command waits for another one.
+const DefaultLockWait = 10 * time.Second
+
+// lockPoll is how often a held lock is tried again; flock(2) has no deadline.
+const lockPoll = 20 * time.Millisecond
+
+// Folder is an install folder that is locked for a use. It is not safe for
+// concurrent use.
+type Folder struct {
+	Layout
+	Owner owner.Identity
+	lock  *flock.Flock // nil when nothing is locked
+}
+
+// Open checks that nobody else could have put things there, becomes the
+// folder's owner when started as root, and takes the lock. Cause NotPermitted,
+// NoConfiguration (no such folder) or Busy.
+func Open(ctx context.Context, base string, use Use, wait time.Duration) (*Folder, error) {
+	base, err := filepath.Abs(base)
+	if err != nil {
+		return nil, fault.Wrap(fault.NotPermitted, err, "find the install folder")
+	}
+	id, err := owner.Of(base)
+	if err != nil {
+		return nil, err
+	}
+	if err := owner.Become(id); err != nil {
+		return nil, err
+	}
+	f := &Folder{Layout: Layout{base}, Owner: id}
+	if err := f.checkFolders(); err != nil {
+		return nil, err
+	}
+	if err := f.take(ctx, use, wait); err != nil {
+		return nil, err
+	}
+	if use == Change {
+		if err := f.settleJournal(); err != nil {
+			f.Close()
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+// Close gives the lock back.
+func (f *Folder) Close() {
+	if f.lock != nil {
+		_ = f.lock.Close()
+		f.lock = nil
+	}
+}
+
+// checkFolders refuses a data/, run/ or logs/ that is a link, or that others
+// may write to.
+func (f *Folder) checkFolders() error {
+	for _, dir := range []string{f.Data(""), f.Run(""), filepath.Dir(f.Log())} {
+		info, err := os.Lstat(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fault.Wrap(fault.NotPermitted, err, "look at %s", dir)
+		}
+		if !info.IsDir() {
+			return fault.New(fault.NotPermitted, "%s is not a folder", dir)
+		}
+		if err := owner.Protected(dir, f.Owner.UID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *Folder) take(ctx context.Context, use Use, wait time.Duration) error {
+	if use == Look {
+		if there, err := durable.Exists(f.Layout.lock()); err != nil || !there {
+			return err
+		}
+	} else if err := durable.MakeFolder(f.Run("")); err != nil {
+		return err
+	}
+	lock, err := waitFor(ctx, f.Layout.lock(), use == Change, wait)
+	if err != nil {
+		return err
+	}
+	f.lock = lock
+	return nil
+}
+
+// waitFor takes a lock on a file, making the file if need be.
+func waitFor(ctx context.Context, path string, alone bool, wait time.Duration) (*flock.Flock, error) {
+	lock := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW), flock.SetPermissions(durable.FileMode))
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	try := lock.TryRLockContext
+	if alone {
+		try = lock.TryLockContext
+	}
+	ok, err := try(ctx, lockPoll)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return nil, fault.New(fault.Busy, "%s is held by another ssovault; waited %v", path, wait)
+	case errors.Is(err, context.Canceled):
+		return nil, fault.Wrap(fault.Interrupted, err, "wait for %s", path)
+	case err != nil:
+		return nil, fault.Wrap(durable.Cause(err), err, "lock %s", path)
+	case !ok:
+		return nil, fault.New(fault.Busy, "%s is held by another ssovault", path)
+	}
+	return lock, nil
+}
+
+// OpenToOthers lists what others than the owner may read in data/, and should
+// not.
+func (f *Folder) OpenToOthers() ([]string, error) {
+	var open []string
+	err := f.eachOpen(func(path string) error { open = append(open, path); return nil })
+	return open, err
+}
+
+// CloseToOthers takes those rights away. Cause NotPermitted where it cannot.
+func (f *Folder) CloseToOthers() error {
+	return f.eachOpen(func(path string) error {
+		info, err := os.Lstat(path)
+		if err != nil {
+			return fault.Wrap(fault.NotPermitted, err, "look at %s", path)
+		}
+		if err := os.Chmod(path, info.Mode().Perm()&0o700); err != nil {
+			return fault.Wrap(fault.NotPermitted, err, "close %s to others", path)
+		}
+		return nil
+	})
+}
+
+// eachOpen calls do for data/ and each of our files there that has rights for
+// others. Files that are not ours are never touched.
+func (f *Folder) eachOpen(do func(path string) error) error {
+	names := []string{"", SKSFile, InstanceEncp, SharedEncp, InstanceClear, SharedClear, KeyStoreFile, KeyStorePEM, MetadataFile}
+	for _, name := range names {
+		path := f.Data(name)
+		info, err := os.Lstat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("look at %s: %w", path, err)
+		}
+		if info.Mode()&fs.ModeSymlink == 0 && info.Mode().Perm()&0o077 != 0 {
+			if err := do(path); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

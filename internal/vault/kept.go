@@ -1,0 +1,56 @@
+package vault
+
+import (
+	"context"
+	"path/filepath"
+	"sort"
+
+	"ssovault/internal/durable"
+	"ssovault/internal/fault"
+	"ssovault/internal/sks"
+)
+
+// Kept lists the folders that ssovault set aside before it changed everything:
+// data.before-config-…, data.before-restore-…, oldest first.
+func (f *Folder) Kept() ([]string, error) {
+	found, err := filepath.Glob(filepath.Join(f.Base, "data.before-*"))
+	// The date is the last part of every name, whatever was done then.
+	sort.Slice(found, func(i, j int) bool { return stamp(found[i]) < stamp(found[j]) })
+	return found, err
+}
+
+// stamp is the date at the end of a kept folder's name.
+func stamp(path string) string {
+	const digits = len("20060102-150405")
+	return path[max(0, len(path)-digits):]
+}
+
+// ScanCopy reads a copy of a data folder, wherever it lies, with the checks of
+// Scan. Bound files need not be there.
+func ScanCopy(path string) (*Contents, error) {
+	if there, err := durable.Exists(path); err != nil || !there {
+		return nil, fault.New(fault.NoConfiguration, "there is no folder %s", path)
+	}
+	v := view{Layout: Layout{}, folder: path}
+	have, err := v.which()
+	if err != nil {
+		return nil, err
+	}
+	c := &Contents{Mode: have.mode()}
+	if err := have.check(); err != nil {
+		return nil, err
+	}
+	if c.Mode == ModeSealed {
+		return c, c.scanSealed(v, false)
+	}
+	return c, c.scanClear(v, false)
+}
+
+// OpenCopy opens the sealed files of a copy, whatever their generation.
+func (c *Contents) OpenCopy(ctx context.Context, store sks.Store) (Plain, error) {
+	p, _, err := c.Unseal(ctx, forgetful{store})
+	return p, err
+}
+
+// forgetful hides that a store remembers: a copy is older by its nature.
+type forgetful struct{ sks.Store }

@@ -1,0 +1,189 @@
+package wizard
+
+import (
+	"bytes"
+	"context"
+	"errors"
+
+	"ssovault/internal/fault"
+	"ssovault/internal/pin"
+	"ssovault/internal/secret"
+	"ssovault/internal/sks"
+	"ssovault/internal/vault"
+)
+
+// present is what lies in the folder when the dialog begins.
+type present struct {
+	contents *vault.Contents
+	problem  error          // why it cannot be opened, or nil
+	settings vault.Settings // the defaults of a second run
+	token    sks.Token      // sealed: the token that opened it
+	pin      secret.Value   // sealed: what the stored source gave
+	afresh   bool           // begin anew, and keep the old files
+}
+
+// mode is the mode that the answers' defaults come from.
+func (p present) mode() vault.Mode {
+	if p.afresh {
+		return vault.ModeNone
+	}
+	return p.contents.Mode
+}
+
+// readPresent reads what is there, and opens it: one login. Nothing is left
+// behind. Where it cannot be opened it offers to begin anew.
+func (d *dialog) readPresent() error {
+	f, err := vault.Open(d.ctx, d.Base, vault.Look, d.LockWait)
+	if err != nil {
+		return err
+	}
+	// The lock is not kept while somebody thinks; save looks again.
+	d.was.contents, d.was.problem = f.Scan(true)
+	open, openErr := f.OpenToOthers()
+	f.Close()
+	if openErr != nil {
+		return openErr
+	}
+	d.Base = f.Base
+	d.was.settings = emptySettings()
+	if d.CheckOnly && d.was.contents.Mode == vault.ModeSealed {
+		d.say("The present configuration is sealed and was not opened: the answers are checked by themselves.")
+		d.was.afresh = true
+		return nil
+	}
+	err = d.was.problem
+	switch {
+	case d.was.contents.Mode == vault.ModeNone && fault.Of(err) == fault.NoConfiguration:
+		err = nil
+	case err == nil && d.was.contents.Mode == vault.ModeClear:
+		d.was.settings, err = d.was.contents.Clear.Parse()
+	case err == nil && d.was.contents.Mode == vault.ModeSealed:
+		err = d.unseal(f)
+	}
+	if err != nil {
+		if fault.Of(err) == fault.Interrupted || d.ctx.Err() != nil {
+			return interrupted(err)
+		}
+		return d.offerAfresh(err)
+	}
+	d.was.settings.Bound = d.was.contents.Bound
+	for _, path := range open {
+		d.say("%s is open to others; the save will close it.", path)
+	}
+	return nil
+}
+
+// offerAfresh says why the present files cannot be opened. Unless somebody
+// wants to begin anew, that is what the dialog ends with.
+func (d *dialog) offerAfresh(why error) error {
+	d.say("The present configuration cannot be opened: %v", why)
+	d.say("Cause (%s): %s. %s.", fault.Of(why).Letter(), fault.Of(why), fault.HintFor(why))
+	d.say("To start afresh makes a new instance with new secrets; the old files are kept in data.before-config-….")
+	yes, err := d.confirm("start_afresh", "Start afresh", false)
+	if err != nil {
+		return err
+	}
+	if !yes {
+		return why
+	}
+	d.was.afresh = true
+	d.was.settings = emptySettings()
+	return nil
+}
+
+// unseal opens the sealed files with the PIN from its stored source.
+func (d *dialog) unseal(f *vault.Folder) error {
+	c := d.was.contents
+	if !d.TryPIN && !c.SKS.PIN.Attended() {
+		if err := f.RefusedBefore(c.SKS, d.PINs); err != nil {
+			return err
+		}
+	}
+	var err error
+	if d.was.pin, err = d.storedPIN(c.SKS); err != nil {
+		return err
+	}
+	access := c.SKS.Access()
+	access.Unattended = !d.TryPIN && !c.SKS.PIN.Attended()
+	store, token, err := d.Dialer.Dial(d.ctx, access, d.was.pin.Clone())
+	if err != nil {
+		return d.rememberRefusal(f, c.SKS, fault.Wrap(fault.Unreachable, err, "log in to the token %s", c.SKS.Label))
+	}
+	defer store.Close() // only read from: nothing depends on how it ends
+	if token.Replaced {
+		d.say("No token has the serial number %s; %s was taken in its place.", c.SKS.Serial, token)
+	}
+	plain, rollback, err := c.Unseal(d.ctx, looking(store))
+	if err != nil {
+		return err
+	}
+	defer plain.Wipe()
+	if rollback.Older {
+		d.say("Warning: %s", rollback.Warning())
+	}
+	d.was.token = token
+	d.was.settings, err = plain.Parse()
+	return err
+}
+
+// storedPIN reads the PIN where sks.properties says. A person who answers the
+// dialog is asked by the dialog, so that all questions come from one place.
+func (d *dialog) storedPIN(s vault.SKS) (secret.Value, error) {
+	if !s.PIN.Attended() || d.Unattended {
+		return d.PINs.Read(d.ctx, s.PIN, "PIN of the token "+s.Label)
+	}
+	var v secret.Value
+	err := d.ask(Question{Text: "Password of the token " + printable(s.Label), Secret: true}, func(answer string) error {
+		if answer == "" {
+			return errEmptyPassword
+		}
+		v = secretOf(answer)
+		return nil
+	})
+	return v, err
+}
+
+// rememberRefusal keeps an unattended source whose PIN was refused from being
+// tried again: the one thing that the dialog writes before its last answer,
+// since ten refusals lock a role of the HSM for everybody.
+func (d *dialog) rememberRefusal(f *vault.Folder, s vault.SKS, err error) error {
+	if c := fault.Of(err); s.PIN.Attended() || c != fault.PINRefused && c != fault.PINLocked {
+		return err
+	}
+	record := pin.Refusal{Token: s.Serial, Role: string(s.Role), Source: d.PINs.Identity(s.PIN), Time: d.Now().UTC()}
+	if recordErr := d.refusals(f.Layout).Record(record); recordErr != nil {
+		return fault.Wrap(fault.PINRefused, errors.Join(err, recordErr), "this refusal could not be recorded")
+	}
+	return err
+}
+
+func (d *dialog) refusals(l vault.Layout) pin.Refusals { return pin.Refusals{Path: l.Run("pin-refused")} }
+
+// lookingStore hides what a store can change: to open files that are newer than
+// the token remembers would let the token remember them.
+type lookingStore struct {
+	sks.Store
+	memory sks.Rememberer
+}
+
+// looking gives a store that only reads.
+func looking(s sks.Store) sks.Store {
+	memory, ok := s.(sks.Rememberer)
+	if !ok {
+		return struct{ sks.Store }{s}
+	}
+	return lookingStore{Store: s, memory: memory}
+}
+
+func (s lookingStore) Recall(ctx context.Context, instance string) (sks.Mark, error) {
+	return s.memory.Recall(ctx, instance)
+}
+
+func (s lookingStore) Remember(context.Context, string, sks.Mark) error { return sks.ErrCannotRemember }
+
+// sameAs tells whether the folder is still what the dialog began with.
+func (p present) sameAs(c *vault.Contents, problem error) bool {
+	return c.Mode == p.contents.Mode && fault.Of(problem) == fault.Of(p.problem) &&
+		c.Mark() == p.contents.Mark() && c.SKS.KeyID == p.contents.SKS.KeyID && c.Bound == p.contents.Bound &&
+		bytes.Equal(c.Clear.Instance, p.contents.Clear.Instance) && bytes.Equal(c.Clear.Shared, p.contents.Clear.Shared)
+}
