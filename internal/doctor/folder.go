@@ -14,7 +14,6 @@ import (
 	"ssovault/internal/durable"
 	"ssovault/internal/fault"
 	"ssovault/internal/keystore"
-	"ssovault/internal/properties"
 	"ssovault/internal/secret"
 	"ssovault/internal/vault"
 )
