@@ -49,7 +49,8 @@ void ledger_open(const char *module) {
         for (int i = 0; i < FUNCTIONS; i++) strncpy(records[i].name, function_names[i], sizeof records[i].name - 1);
         strcpy(records[FUNCTIONS].name, "*");
     }
-    close(fd); /* also gives up the lock */
+    flock(fd, LOCK_UN); /* the close alone would not: the mapping keeps the file open */
+    close(fd);
 }
 
 /* ledger_count counts a call and gives its number among all calls. */
