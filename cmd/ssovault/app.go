@@ -142,10 +142,10 @@ func (a *app) open(ctx context.Context, use vault.Use) (*vault.Folder, error) {
 
 // device is how commands reach the token.
 func (a *app) device(f *vault.Folder) vault.Device {
-	return vault.Device{Dialer: a.dialer(f.Owner.UID), PINs: a.pins(f.Layout, f.Owner.UID), TryPIN: a.tryPIN, Now: a.now}
+	return vault.Device{Dialer: a.dialer(), PINs: a.pins(f.Layout, f.Owner.UID), TryPIN: a.tryPIN, Now: a.now}
 }
 
-func (a *app) dialer(uid int) sks.Dialer { return &helper.Client{UID: uid} }
+func (a *app) dialer() sks.Dialer { return &helper.Client{} }
 
 // pins reads PIN sources; a person is asked where one sits at a terminal.
 func (a *app) pins(l vault.Layout, uid int) pin.Reader {

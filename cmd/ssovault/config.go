@@ -132,7 +132,7 @@ func (a *app) configure(ctx context.Context, o configOptions, prepared *answers.
 	}
 	defer release()
 	w := wizard.Wizard{
-		Base: f.Base, LockWait: a.lockWait, Dialer: a.dialer(f.Owner.UID), PINs: pins,
+		Base: f.Base, LockWait: a.lockWait, Dialer: a.dialer(), PINs: pins,
 		Now: a.now, Random: rand.Reader, Hostname: hostname(), Vendors: sks.Vendors(),
 		NewKey: o.newKey, DisableSKS: o.disable, TryPIN: a.tryPIN, CheckOnly: o.check, Unattended: prepared != nil,
 	}
@@ -176,7 +176,12 @@ func (a *app) front(ctx context.Context, prepared *answers.Answers, pins pin.Rea
 	if prepared != nil {
 		return wizard.NewUnattended(ctx, prepared, pins, a.err), func() {}, nil
 	}
-	if out, ok := a.err.(*os.File); ok && term.IsTerminal(int(a.in.Fd())) && term.IsTerminal(int(out.Fd())) {
+	if term.IsTerminal(int(a.in.Fd())) {
+		out, ok := a.err.(*os.File)
+		if !ok || !term.IsTerminal(int(out.Fd())) {
+			return nil, nil, fault.New(fault.Usage, "standard input is a terminal, but standard error, which shows the questions, is not").
+				With("do not redirect standard error, or give the answers in a file")
+		}
 		t, err := wizard.NewTerminal(ctx, a.in, out)
 		if err != nil {
 			return nil, nil, errors.Join(errors.New("take over the terminal"), err)

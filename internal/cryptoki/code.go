@@ -89,6 +89,10 @@ func Fault(err error, format string, args ...any) error {
 		if c, _ := CauseOf(code); c != fault.Unclassified {
 			cause = c
 		}
+		// The binding knows no vendor's names.
+		if name := Name(code); !strings.Contains(err.Error(), name) {
+			err = fmt.Errorf("%w%s", err, name) // its text ends with ": "
+		}
 	}
 	return fault.Wrap(cause, err, format, args...)
 }

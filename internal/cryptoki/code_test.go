@@ -125,6 +125,10 @@ func TestFaultKeepsOrGivesACause(t *testing.T) {
 			t.Errorf("%s: cause %v, want %v", name, fault.Of(err), c.want)
 		}
 	}
+	named := cryptoki.Fault(fmt.Errorf("C_Login: %v", pkcs11.Error(0x80000024)), "log in")
+	if want := "log in: C_Login: pkcs11: 0x80000024: CKR_TIMEOUT"; named.Error() != want {
+		t.Errorf("%q, want %q", named, want)
+	}
 	if cryptoki.Fault(nil, "try") != nil {
 		t.Error("a fault was made of nothing")
 	}

@@ -2,72 +2,11 @@ package keystore
 
 import (
 	"bytes"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/rsa"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
 )
-
-// publicKey is what all public keys of crypto are.
-type publicKey interface {
-	Equal(crypto.PublicKey) bool
-}
-
-// Limits on single certificates and keys: arithmetic on numbers of megabytes
-// would take hours. RSA of 16384 bits is the largest that OpenSSL makes readily.
-const (
-	maxCertificate = 64 << 10 // bytes of DER
-	maxPrivateKey  = 16 << 10 // bytes of DER
-	maxRSA         = 16384    // bits
-)
-
-// publicOf gives the public half of a private key.
-func publicOf(key any) (publicKey, error) {
-	switch key := key.(type) {
-	case *rsa.PrivateKey:
-		return &key.PublicKey, nil
-	case *ecdsa.PrivateKey:
-		return &key.PublicKey, nil
-	case ed25519.PrivateKey:
-		return key.Public().(ed25519.PublicKey), nil
-	}
-	return nil, fmt.Errorf("%w: a private key of type %T", ErrUnsupported, key)
-}
-
-// parsePKCS8 reads an unencrypted private key for its public half.
-func parsePKCS8(der []byte) (publicKey, error) {
-	return parseKey(der, x509.ParsePKCS8PrivateKey)
-}
-
-func parseKey(der []byte, parse func([]byte) (any, error)) (publicKey, error) {
-	if len(der) > maxPrivateKey {
-		return nil, fmt.Errorf("%w: a private key of %d bytes", ErrUnsupported, len(der))
-	}
-	key, err := parse(der)
-	if err != nil {
-		return nil, fmt.Errorf("%w: the private key cannot be read: %w", ErrDamaged, err)
-	}
-	return publicOf(key)
-}
-
-// parseCertificate reads one certificate in DER.
-func parseCertificate(der []byte) (*x509.Certificate, error) {
-	if len(der) > maxCertificate {
-		return nil, fmt.Errorf("%w: a certificate of %d bytes", ErrUnsupported, len(der))
-	}
-	c, err := x509.ParseCertificate(der)
-	if err != nil {
-		return nil, fmt.Errorf("%w: a certificate cannot be read: %w", ErrDamaged, err)
-	}
-	if key, ok := c.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() > maxRSA {
-		return nil, fmt.Errorf("%w: an RSA key of %d bits", ErrUnsupported, key.N.BitLen())
-	}
-	return c, nil
-}
 
 // order puts the certificate of the key first, or without a key the one that
 // issued no other, then its issuer and so on. Duplicates go. A second
@@ -111,6 +50,10 @@ func issuerTable(all []*x509.Certificate) [][]int {
 // here, such as SHA-1, is decided by the names and the key identifiers.
 func issued(c, by *x509.Certificate) bool {
 	if !bytes.Equal(c.RawIssuer, by.RawSubject) {
+		return false
+	}
+	// Of a root that others signed too, neither certificate issued the other.
+	if bytes.Equal(c.RawSubject, by.RawSubject) && bytes.Equal(c.RawSubjectPublicKeyInfo, by.RawSubjectPublicKeyInfo) {
 		return false
 	}
 	if len(c.AuthorityKeyId) > 0 && len(by.SubjectKeyId) > 0 && !bytes.Equal(c.AuthorityKeyId, by.SubjectKeyId) {

@@ -48,6 +48,7 @@ func TestOpen(t *testing.T) {
 		{[]string{"aes128.p12"}, "storepass", "", keystore.PKCS12, "server", ssoChain},
 		{[]string{"3des.p12"}, "storepass", "", keystore.PKCS12, "server", ssoChain},
 		{[]string{"nomac.p12"}, "storepass", "", keystore.PKCS12, "server", ssoChain},
+		{[]string{"nomac-sealed.p12"}, "storepass", "", keystore.PKCS12, "server", ssoChain},
 		{[]string{"plain.p12"}, "", "", keystore.PKCS12, "server", ssoChain},
 		{[]string{"dump.pem"}, "", "keypass", keystore.PEM, "", ssoChain},
 		{[]string{"dump.pem"}, "keypass", "", keystore.PEM, "", ssoChain},
@@ -55,6 +56,7 @@ func TestOpen(t *testing.T) {
 		{[]string{"key-v1.pem", "chain"}, "", "keypass", keystore.PEM, "", ssoChain},
 		{[]string{"key-sec1.pem", "chain"}, "", "", keystore.PEM, "", ssoChain},
 		{[]string{"rsa-cert.pem", "rsa.pem"}, "", "", keystore.PEM, "", []string{"rsa"}},
+		{[]string{"ed25519-cert.pem", "ed25519.pem"}, "", "", keystore.PEM, "", []string{"ed25519"}},
 	} {
 		c, err := keystore.Open(f.file(t, test.files...), password(test.store), password(test.key))
 		if err != nil {
@@ -123,13 +125,17 @@ func TestRefused(t *testing.T) {
 		{[]string{"keypass.p12"}, "storepass", "", keystore.ErrKeyPassword},
 		{[]string{"keytool.p12"}, "wrong", "", keystore.ErrPassword},
 		{[]string{"legacy.p12"}, "wrong", "", keystore.ErrPassword},
-		{[]string{"nomac.p12"}, "wrong", "", keystore.ErrPassword},
+		{[]string{"nomac.p12"}, "wrong", "", keystore.ErrKeyPassword}, // only the key is encrypted there
+		{[]string{"nomac-sealed.p12"}, "wrong", "", keystore.ErrPassword},
 		{[]string{"two.p12"}, "storepass", "", keystore.ErrSeveralKeys},
 		{[]string{"nothing.p12"}, "storepass", "", keystore.ErrNoKey},
 		{[]string{"chain", "dump.pem"}, "", "wrong", keystore.ErrKeyPassword},
 		{[]string{"chain", "key-v1.pem"}, "", "wrong", keystore.ErrKeyPassword},
 		{[]string{"chain", "key-scrypt.pem"}, "", "keypass", keystore.ErrUnsupported},
 		{[]string{"chain", "key-old.pem"}, "", "keypass", keystore.ErrUnsupported},
+		{[]string{"chain", "ed448.pem"}, "", "", keystore.ErrUnsupported},
+		{[]string{"chain", "ed448-sealed.pem"}, "", "keypass", keystore.ErrUnsupported},
+		{[]string{"chain", "ed448-sealed.pem"}, "", "wrong", keystore.ErrKeyPassword},
 		{[]string{"chain", "key", "rsa.pem"}, "", "", keystore.ErrSeveralKeys},
 		{[]string{"chain", "rsa.pem"}, "", "", keystore.ErrKeyMismatch},
 		{[]string{"chain", "rsa-cert.pem", "key"}, "", "", keystore.ErrStrayCertificate},

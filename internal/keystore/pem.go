@@ -34,7 +34,18 @@ func countLines(b, start []byte) int {
 // pemKey is a private key as its block holds it.
 type pemKey struct {
 	block *pem.Block
-	parse func([]byte) (any, error) // nil: an encrypted PKCS#8
+	parse func([]byte) (publicKey, error) // nil: an encrypted PKCS#8
+}
+
+// pemKeyParsers read the unencrypted keys: PKCS#8, PKCS#1 and SEC1.
+var pemKeyParsers = map[string]func([]byte) (publicKey, error){
+	"PRIVATE KEY": parsePKCS8,
+	"RSA PRIVATE KEY": func(der []byte) (publicKey, error) {
+		return parseKey(der, func(b []byte) (any, error) { return x509.ParsePKCS1PrivateKey(b) })
+	},
+	"EC PRIVATE KEY": func(der []byte) (publicKey, error) {
+		return parseKey(der, func(b []byte) (any, error) { return x509.ParseECPrivateKey(b) })
+	},
 }
 
 // readPEM takes certificates and at most one private key in any order.
@@ -77,11 +88,6 @@ func readPEM(b []byte, _ secret.Value, keyPassword *secret.Value) (content, erro
 
 // addBlock takes a certificate in, and gives a private key to be opened.
 func (c *content) addBlock(block *pem.Block) (*pemKey, error) {
-	parsers := map[string]func([]byte) (any, error){
-		"PRIVATE KEY":     x509.ParsePKCS8PrivateKey,
-		"RSA PRIVATE KEY": func(der []byte) (any, error) { return x509.ParsePKCS1PrivateKey(der) },
-		"EC PRIVATE KEY":  func(der []byte) (any, error) { return x509.ParseECPrivateKey(der) },
-	}
 	switch block.Type {
 	case "CERTIFICATE", "X509 CERTIFICATE":
 		certificate, err := parseCertificate(block.Bytes)
@@ -95,7 +101,7 @@ func (c *content) addBlock(block *pem.Block) (*pemKey, error) {
 	case "ENCRYPTED PRIVATE KEY":
 		return &pemKey{block: block}, nil
 	}
-	parse, ok := parsers[block.Type]
+	parse, ok := pemKeyParsers[block.Type]
 	switch {
 	case !ok:
 		return nil, fmt.Errorf("%w: a PEM block %q; certificates and one private key are", ErrUnsupported, block.Type)
@@ -109,7 +115,7 @@ func (c *content) addBlock(block *pem.Block) (*pemKey, error) {
 func (k pemKey) open(password secret.Value) (publicKey, error) {
 	defer secret.Wipe(k.block.Bytes)
 	if k.parse != nil {
-		return parseKey(k.block.Bytes, k.parse)
+		return k.parse(k.block.Bytes)
 	}
 	var shroud encryptedPrivateKeyInfo
 	if err := unmarshal(k.block.Bytes, &shroud); err != nil {

@@ -20,7 +20,7 @@ func TestAnswersByPlan(t *testing.T) {
 		name       string
 		plan       []string
 		operations []string
-		want       []string // from the operation after start on, values cut off
+		want       []string // the last answers, their values cut off
 	}{
 		{"nothing", nil, ops("import", "seal "+iv12), []string{"import 0x0", "seal 0x0"}},
 		{"return, the second call", []string{"on C_GenerateRandom 2 return 0x30"},
@@ -30,8 +30,9 @@ func TestAnswersByPlan(t *testing.T) {
 		{"return, always", []string{"on C_GenerateKey * return 0x80000024"},
 			ops("generate", "generate"), []string{"generate 0x80000024", "generate 0x80000024"}},
 		{"return, by the count of all", []string{"on * 8 return 0x31"},
+			// C_GetFunctionList, C_Initialize, and two calls for each list.
 			[]string{"init", "slots present", "slots present", "slots present", "slots present"},
-			[]string{"0x31 first"}},
+			[]string{"init 0x0", "slots 0x0", "slots 0x0", "slots 0x31", "slots 0x0"}},
 		{"return ends the operation", []string{"on C_Encrypt 2 return 0x30", "on C_Encrypt 3 return 0x30"},
 			ops("import", "seal "+iv12, "seal "+iv12, "seal "+iv12),
 			[]string{"import 0x0", "seal 0x30", "seal 0x30", "seal 0x0"}},
@@ -55,13 +56,7 @@ func TestAnswersByPlan(t *testing.T) {
 			m := Faulty(t, k.Library)
 			m.Plan(c.plan...)
 			got := codes(clientAnswers(t, k, m, c.operations...))
-			if c.want[0] == "0x31 first" {
-				// C_GetFunctionList and C_Initialize, then two calls a list.
-				c.want = []string{"slots 0x0", "slots 0x0", "slots 0x31"}
-				got = slices.Concat(got[1:3], got[4:5])
-			} else {
-				got = got[4:]
-			}
+			got = got[len(got)-len(c.want):]
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Error(diff)
 			}
@@ -143,7 +138,7 @@ func TestVanishedTokenReturns(t *testing.T) {
 	m.Plan("on C_GenerateKey 1 vanish")
 	got := clientAnswers(t, k, m, ops("generate", "slots present", "slots all", "slotinfo", "info", "session", "login")...)[4:]
 	want := []string{"generate 0x32", "slots 0x0 0", "slots 0x0 2", "slotinfo 0x0 present=false",
-		"info 0xE0 0x0||", "session 0xE0", "login 0x32"}
+		"info 0xE0", "session 0xE0", "login 0x32"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

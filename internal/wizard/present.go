@@ -157,7 +157,9 @@ func (d *dialog) rememberRefusal(f *vault.Folder, s vault.SKS, err error) error 
 	return err
 }
 
-func (d *dialog) refusals(l vault.Layout) pin.Refusals { return pin.Refusals{Path: l.Run("pin-refused")} }
+func (d *dialog) refusals(l vault.Layout) pin.Refusals {
+	return pin.Refusals{Path: l.Run("pin-refused")}
+}
 
 // lookingStore hides what a store can change: to open files that are newer than
 // the token remembers would let the token remember them.

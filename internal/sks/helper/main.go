@@ -54,16 +54,16 @@ func Main() {
 	}
 	// Whoever asked is gone: so is the reason to be, even within a call that
 	// never comes back.
-	end(s.serve(conn, func() { os.Exit(statusDone) }))
+	end(s.serve(conn, func() { syscall.Exit(statusDone) }))
 }
 
-// end leaves without running the exit handlers of a vendor's library.
+// end leaves without running exit handlers, of a vendor's library or our own.
 func end(err error) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "ssovault:", err)
-		os.Exit(statusUnusable)
+		syscall.Exit(statusUnusable)
 	}
-	os.Exit(statusDone)
+	syscall.Exit(statusDone)
 }
 
 // protect keeps secrets out of core dumps and gives crashes their plain end.

@@ -20,9 +20,11 @@ import (
 	"ssovault/internal/sks"
 )
 
-// maxSessions bounds crypto11's sessions: one that holds the login, and a pool.
-// Its default of 1024 would take every session of a shared partition.
-const maxSessions = 4
+// maxSessions bounds crypto11's sessions: one that holds the login, and a pool
+// of one. Its pool opens a session for every operation until it is full, and a
+// Store does one thing at a time. The default of 1024 would take every session
+// of a shared partition.
+const maxSessions = 2
 
 // Store is secure key storage in one token, logged in. Its methods may be
 // called by one goroutine at a time.

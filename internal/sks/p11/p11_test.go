@@ -1,6 +1,7 @@
 package p11_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"testing"
@@ -17,6 +18,13 @@ import (
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == helper.Argument {
 		helper.Main()
+	}
+	if len(os.Args) > 1 && os.Args[1] == startArgument {
+		if err := starts(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }
