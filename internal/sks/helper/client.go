@@ -70,6 +70,10 @@ func (c *Client) Dial(ctx context.Context, a sks.Access, pin secret.Value) (sks.
 		p.kill()
 		return nil, token, err
 	}
+	if resp.Token == nil {
+		p.kill()
+		return nil, token, fault.New(fault.Unreachable, "%s: the helper process answered nonsense: no token", doing[opDial])
+	}
 	return &store{process: p, timeouts: a.Timeouts}, token, nil
 }
 

@@ -61,7 +61,7 @@ func (f *failure) unpack() error {
 	if f.Code != nil {
 		err = &codedAnswer{answer: a, code: *f.Code}
 	}
-	if f.Cause == fault.Unclassified {
+	if f.Cause == fault.Unclassified || int(f.Cause) >= len(fault.All()) {
 		return err
 	}
 	return &fault.Error{Cause: f.Cause, Err: err, Advice: f.Advice}
