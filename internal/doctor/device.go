@@ -96,7 +96,10 @@ func (v *visit) keyAndGCM(ctx context.Context, s vault.SKS) {
 		return
 	}
 	v.key = key
-	if unsafe := key.Info().Unsafe; len(unsafe) > 0 {
+	unsafe, err := v.unsafe(ctx, s)
+	if err != nil {
+		v.fail("attributes", err)
+	} else if len(unsafe) > 0 {
 		v.warn("attributes", "the key is "+strings.Join(unsafe, ", "), "make a new one with 'ssovault -config --new-key'")
 	} else {
 		v.ok("attributes", "the key cannot leave the HSM")
@@ -117,6 +120,21 @@ func (v *visit) keyAndGCM(ctx context.Context, s vault.SKS) {
 		return
 	}
 	v.ok("proof", "this is the key that sealed the files")
+}
+
+// unsafe reads the key's attributes back.
+func (v *visit) unsafe(ctx context.Context, s vault.SKS) ([]string, error) {
+	keeper, ok := v.store.(sks.Keeper)
+	if !ok {
+		return nil, nil
+	}
+	keys, err := keeper.List(ctx, s.KeyLabel)
+	for _, k := range keys {
+		if k.ID == s.KeyID {
+			return k.Unsafe, err
+		}
+	}
+	return nil, err
 }
 
 // roundTrip seals and opens random bytes.

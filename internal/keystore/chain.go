@@ -11,8 +11,9 @@ import (
 // order puts the certificate of the key first, or without a key the one that
 // issued no other, then its issuer and so on. Duplicates go. A second
 // certificate of an issuer (a cross-signed root) is left out; one that has
-// nothing to do with the chain is ErrStrayCertificate.
-func order(certificates []*x509.Certificate, key publicKey) ([]*x509.Certificate, error) {
+// nothing to do with the chain, too, if they are mixed, else it is
+// ErrStrayCertificate.
+func order(certificates []*x509.Certificate, key publicKey, mixed bool) ([]*x509.Certificate, error) {
 	var all []*x509.Certificate
 	for _, c := range certificates {
 		if !slices.ContainsFunc(all, c.Equal) {
@@ -27,7 +28,7 @@ func order(certificates []*x509.Certificate, key publicKey) ([]*x509.Certificate
 	if err != nil {
 		return nil, err
 	}
-	if stray := unreached(len(all), leaf, issuers); stray >= 0 {
+	if stray := unreached(len(all), leaf, issuers); stray >= 0 && !mixed {
 		return nil, fmt.Errorf("%w: %s", ErrStrayCertificate, all[stray].Subject)
 	}
 	return follow(all, leaf, issuers), nil

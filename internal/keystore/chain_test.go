@@ -133,7 +133,6 @@ func TestNoChain(t *testing.T) {
 		{"no certificate in it", pemOf("CERTIFICATE", []byte("text")), keystore.ErrDamaged},
 		{"no base64", "-----BEGIN CERTIFICATE-----\n???\n-----END CERTIFICATE-----\n", keystore.ErrDamaged},
 		{"no key in it", pems(sso.chain...) + pemOf("EC PRIVATE KEY", []byte("text")), keystore.ErrDamaged},
-		{"no key in the shroud", pems(sso.chain...) + pemOf("ENCRYPTED PRIVATE KEY", []byte("text")), keystore.ErrDamaged},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			file := test.file

@@ -36,7 +36,21 @@ var (
 	ErrDER = errors.New("the file is a single certificate or key in DER, not a key store; convert it to PEM with openssl")
 	ErrP7B = errors.New("the file is a PKCS#7 bundle, which holds no private key; make a PKCS#12 key store of it and the key with openssl")
 	ErrBER = errors.New("the PKCS#12 file has indefinite lengths (BER), as old browsers wrote; " +
-		"convert it: openssl pkcs12 -in OLD -out NEW.pem, then openssl pkcs12 -export -in NEW.pem -out NEW.p12")
+		"convert it: " + convertPKCS12)
+)
+
+// convertPKCS12 rewrites a file as today's OpenSSL does. Ciphers that it has
+// retired need -legacy as well.
+const convertPKCS12 = "openssl pkcs12 -in OLD -out NEW.pem, then openssl pkcs12 -export -in NEW.pem -out NEW.p12"
+
+// Keys behind a password that is not tried.
+var (
+	errOwnPassword = fmt.Errorf("%w: in PKCS#12, a private key whose password is not the key store's; "+
+		"make the file again with one password for both", ErrUnsupported)
+	errSealedPEM = fmt.Errorf("%w: in PEM, a private key with a password; make a PKCS#12 key store of it and the chain "+
+		"(openssl pkcs12 -export), or take the password off: openssl pkcs8 -in K -out K2", ErrUnsupported)
+	errOldPEM = fmt.Errorf("%w: in PEM, a private key in OpenSSL's own encryption; make a PKCS#12 key store of it and the chain "+
+		"(openssl pkcs12 -export), or take the password off: openssl pkcs8 -topk8 -nocrypt -in K -out K2", ErrUnsupported)
 )
 
 // severalKeys names the keys where they have names.

@@ -45,9 +45,14 @@ var keyAlgorithms = []asn1.ObjectIdentifier{
 	{1, 3, 101, 112},
 }
 
+// encryptedPrivateKeyInfo is RFC 5958 3: a PKCS#8 key behind a password.
+type encryptedPrivateKeyInfo struct {
+	Algorithm pkix.AlgorithmIdentifier
+	Data      []byte
+}
+
 // parsePKCS8 reads an unencrypted private key for its public half. A key of
-// another algorithm is told from something that is no key, which after
-// decryption means a wrong password.
+// another algorithm is told from something that is no key.
 func parsePKCS8(der []byte) (publicKey, error) {
 	var info struct {
 		Version   int
@@ -80,8 +85,18 @@ func parseCertificate(der []byte) (*x509.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: a certificate cannot be read: %w", ErrDamaged, err)
 	}
-	if key, ok := c.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() > maxRSA {
-		return nil, fmt.Errorf("%w: an RSA key of %d bits", ErrUnsupported, key.N.BitLen())
+	return c, checkCertificates([]*x509.Certificate{c})
+}
+
+// checkCertificates refuses what would make the check of a signature endless.
+func checkCertificates(all []*x509.Certificate) error {
+	for _, c := range all {
+		if len(c.Raw) > maxCertificate {
+			return fmt.Errorf("%w: a certificate of %d bytes", ErrUnsupported, len(c.Raw))
+		}
+		if key, ok := c.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() > maxRSA {
+			return fmt.Errorf("%w: an RSA key of %d bits", ErrUnsupported, key.N.BitLen())
+		}
 	}
-	return c, nil
+	return nil
 }

@@ -40,7 +40,7 @@ func (k Kind) Ext() string { return [...]string{".jks", ".p12", ".pem"}[k] }
 // Chain is what a key store holds for a TLS server.
 type Chain struct {
 	Kind         Kind
-	Alias        string              // the key's name in the store; PEM has none
+	Alias        string              // the key's name in a JKS; the others' is not read
 	Certificates []*x509.Certificate // the server's first, then each one's issuer; none twice
 	HasKey       bool
 }
@@ -81,7 +81,8 @@ func Detect(b []byte) (Kind, error) {
 
 // Open reads the chain and checks that the private key opens with keyPassword
 // (with storePassword where that is empty) and belongs to the first
-// certificate. The errors wrap this package's.
+// certificate. PKCS#12 has one password for both: its keys open with
+// storePassword, whatever keyPassword is. The errors wrap this package's.
 func Open(b []byte, storePassword, keyPassword secret.Value) (Chain, error) {
 	if keyPassword.Len() == 0 {
 		keyPassword = storePassword
@@ -89,8 +90,8 @@ func Open(b []byte, storePassword, keyPassword secret.Value) (Chain, error) {
 	return open(b, storePassword, &keyPassword)
 }
 
-// OpenChain reads the chain alone; a file without a private key will do. The
-// errors wrap this package's.
+// OpenChain reads the chain alone; a file without a private key will do, in
+// PKCS#12 one that Java wrote. The errors wrap this package's.
 func OpenChain(b []byte, storePassword secret.Value) (Chain, error) {
 	return open(b, storePassword, nil)
 }
@@ -100,7 +101,8 @@ type content struct {
 	alias        string
 	certificates []*x509.Certificate
 	hasKey       bool
-	public       publicKey // of the private key, where it was asked for and opened
+	public       publicKey // of the private key, where it was opened
+	mixed        bool      // certificates that have nothing to do with the chain may be among them
 }
 
 // open reads the key only when keyPassword is not nil.
@@ -122,7 +124,7 @@ func open(b []byte, storePassword secret.Value, keyPassword *secret.Value) (Chai
 	case len(c.certificates) == 0:
 		return Chain{}, ErrNoCertificate
 	}
-	ordered, err := order(c.certificates, c.public)
+	ordered, err := order(c.certificates, c.public, c.mixed)
 	if err != nil {
 		return Chain{}, err
 	}

@@ -3,6 +3,7 @@ package keystore_test
 import (
 	"crypto/x509"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -34,26 +35,23 @@ func TestOpen(t *testing.T) {
 		{[]string{"empty.jks"}, "", "", keystore.JKS, "server", ssoChain},
 		{[]string{"latin1.jks"}, "geheim-ß", "schlüssel", keystore.JKS, "server", ssoChain},
 		{[]string{"beside.jks"}, "storepass", "", keystore.JKS, "server", ssoChain},
-		{[]string{"keytool.p12"}, "storepass", "", keystore.PKCS12, "server", ssoChain},
-		{[]string{"keytool.p12"}, "storepass", "storepass", keystore.PKCS12, "server", ssoChain},
-		{[]string{"legacy.p12"}, "storepass", "", keystore.PKCS12, "server", ssoChain},
-		{[]string{"keypass.p12"}, "storepass", "keypass", keystore.PKCS12, "server", ssoChain},
-		{[]string{"unicode.p12"}, "密码😀", "", keystore.PKCS12, "server", ssoChain},
-		{[]string{"unicode-rc2.p12"}, "密码😀", "", keystore.PKCS12, "server", ssoChain},
-		{[]string{"beside.p12"}, "storepass", "", keystore.PKCS12, "server", ssoChain},
-		{[]string{"openssl.p12"}, "storepass", "", keystore.PKCS12, "server", ssoChain},
-		{[]string{"empty.p12"}, "", "", keystore.PKCS12, "server", ssoChain},
-		{[]string{"rc2.p12"}, "storepass", "", keystore.PKCS12, "server", ssoChain},
-		{[]string{"rc2-128.p12"}, "storepass", "", keystore.PKCS12, "server", ssoChain},
-		{[]string{"aes128.p12"}, "storepass", "", keystore.PKCS12, "server", ssoChain},
-		{[]string{"3des.p12"}, "storepass", "", keystore.PKCS12, "server", ssoChain},
-		{[]string{"nomac.p12"}, "storepass", "", keystore.PKCS12, "server", ssoChain},
-		{[]string{"nomac-sealed.p12"}, "storepass", "", keystore.PKCS12, "server", ssoChain},
-		{[]string{"plain.p12"}, "", "", keystore.PKCS12, "server", ssoChain},
-		{[]string{"dump.pem"}, "", "keypass", keystore.PEM, "", ssoChain},
-		{[]string{"dump.pem"}, "keypass", "", keystore.PEM, "", ssoChain},
+		{[]string{"keytool.p12"}, "storepass", "", keystore.PKCS12, "", ssoChain},
+		{[]string{"keytool.p12"}, "storepass", "storepass", keystore.PKCS12, "", ssoChain},
+		{[]string{"legacy.p12"}, "storepass", "", keystore.PKCS12, "", ssoChain},
+		{[]string{"keytool.p12"}, "storepass", "another", keystore.PKCS12, "", ssoChain},
+		{[]string{"unicode.p12"}, "密码", "", keystore.PKCS12, "", ssoChain},
+		{[]string{"unicode-rc2.p12"}, "密码", "", keystore.PKCS12, "", ssoChain},
+		{[]string{"beside.p12"}, "storepass", "", keystore.PKCS12, "", ssoChain},
+		{[]string{"openssl.p12"}, "storepass", "", keystore.PKCS12, "", ssoChain},
+		{[]string{"empty.p12"}, "", "", keystore.PKCS12, "", ssoChain},
+		{[]string{"rc2.p12"}, "storepass", "", keystore.PKCS12, "", ssoChain},
+		{[]string{"rc2-128.p12"}, "storepass", "", keystore.PKCS12, "", ssoChain},
+		{[]string{"aes128.p12"}, "storepass", "", keystore.PKCS12, "", ssoChain},
+		{[]string{"3des.p12"}, "storepass", "", keystore.PKCS12, "", ssoChain},
+		{[]string{"plain.p12"}, "", "", keystore.PKCS12, "", ssoChain},
+		{[]string{"plain.p12"}, "ignored", "", keystore.PKCS12, "", ssoChain},
+		{[]string{"dump.pem"}, "", "ignored", keystore.PEM, "", ssoChain},
 		{[]string{"chain", "key"}, "", "", keystore.PEM, "", ssoChain},
-		{[]string{"key-v1.pem", "chain"}, "", "keypass", keystore.PEM, "", ssoChain},
 		{[]string{"key-sec1.pem", "chain"}, "", "", keystore.PEM, "", ssoChain},
 		{[]string{"rsa-cert.pem", "rsa.pem"}, "", "", keystore.PEM, "", []string{"rsa"}},
 		{[]string{"ed25519-cert.pem", "ed25519.pem"}, "", "", keystore.PEM, "", []string{"ed25519"}},
@@ -85,7 +83,7 @@ func TestOpenChainNeedsNoKey(t *testing.T) {
 	t.Parallel()
 	f := made(t)
 	for file, store := range map[string]string{
-		"chain": "", "nokeys.p12": "storepass", "trust.jks": "storepass", "trust.p12": "storepass",
+		"chain": "", "trust.jks": "storepass", "trust.p12": "storepass",
 	} {
 		c, err := keystore.OpenChain(f.file(t, file), password(store))
 		if err != nil {
@@ -97,6 +95,31 @@ func TestOpenChainNeedsNoKey(t *testing.T) {
 		}
 		if _, err := keystore.Open(f.file(t, file), password(store), password("")); !errors.Is(err, keystore.ErrNoKey) {
 			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
+
+// TestSealedKeyOfPEM has keys that are not opened beside chains that are.
+func TestSealedKeyOfPEM(t *testing.T) {
+	t.Parallel()
+	f := made(t)
+	for _, test := range []struct {
+		files []string
+		hint  string
+	}{
+		{[]string{"sealed.pem"}, "openssl pkcs8 -in K -out K2"},
+		{[]string{"chain", "key-old.pem"}, "openssl pkcs8 -topk8 -nocrypt -in K -out K2"},
+	} {
+		c, err := keystore.OpenChain(f.file(t, test.files...), password(""))
+		if err != nil || !c.HasKey {
+			t.Errorf("%v: key %v, %v", test.files, c.HasKey, err)
+		}
+		if diff := cmp.Diff(ssoChain, names(c.Certificates)); diff != "" {
+			t.Errorf("%v: %s", test.files, diff)
+		}
+		_, err = keystore.Open(f.file(t, test.files...), password(""), password("keypass"))
+		if !errors.Is(err, keystore.ErrUnsupported) || !strings.Contains(err.Error(), test.hint) {
+			t.Errorf("%v: %v", test.files, err)
 		}
 	}
 }
@@ -121,21 +144,23 @@ func TestRefused(t *testing.T) {
 		{[]string{"openssl.p12"}, "wrong", "", keystore.ErrPassword},
 		{[]string{"openssl.p12"}, "", "", keystore.ErrPassword},
 		{[]string{"openssl.p12"}, "\xff", "", keystore.ErrEncoding},
-		{[]string{"openssl.p12"}, "storepass", "wrong", keystore.ErrKeyPassword},
-		{[]string{"keypass.p12"}, "storepass", "", keystore.ErrKeyPassword},
+		{[]string{"openssl.p12"}, "wrong", "storepass", keystore.ErrPassword},
+		{[]string{"emoji.p12"}, "密码😀", "", keystore.ErrEncoding},
+		{[]string{"keypass.p12"}, "storepass", "keypass", keystore.ErrUnsupported},
 		{[]string{"keytool.p12"}, "wrong", "", keystore.ErrPassword},
 		{[]string{"legacy.p12"}, "wrong", "", keystore.ErrPassword},
-		{[]string{"nomac.p12"}, "wrong", "", keystore.ErrKeyPassword}, // only the key is encrypted there
-		{[]string{"nomac-sealed.p12"}, "wrong", "", keystore.ErrPassword},
+		{[]string{"nomac.p12"}, "storepass", "", keystore.ErrUnsupported},
+		{[]string{"nomac-sealed.p12"}, "storepass", "", keystore.ErrUnsupported},
+		{[]string{"rc4.p12"}, "storepass", "", keystore.ErrUnsupported},
+		{[]string{"2des.p12"}, "storepass", "", keystore.ErrUnsupported},
+		{[]string{"pbes2-3des.p12"}, "storepass", "", keystore.ErrUnsupported},
+		{[]string{"sha384.p12"}, "storepass", "", keystore.ErrUnsupported},
+		{[]string{"ed448.p12"}, "storepass", "", keystore.ErrUnsupported},
+		{[]string{"nocerts.p12"}, "storepass", "", keystore.ErrNoCertificate},
+		{[]string{"nokeys.p12"}, "storepass", "", keystore.ErrNoKey},
 		{[]string{"two.p12"}, "storepass", "", keystore.ErrSeveralKeys},
-		{[]string{"nothing.p12"}, "storepass", "", keystore.ErrNoKey},
-		{[]string{"chain", "dump.pem"}, "", "wrong", keystore.ErrKeyPassword},
-		{[]string{"chain", "key-v1.pem"}, "", "wrong", keystore.ErrKeyPassword},
-		{[]string{"chain", "key-scrypt.pem"}, "", "keypass", keystore.ErrUnsupported},
-		{[]string{"chain", "key-old.pem"}, "", "keypass", keystore.ErrUnsupported},
+		{[]string{"nothing.p12"}, "storepass", "", keystore.ErrNoCertificate},
 		{[]string{"chain", "ed448.pem"}, "", "", keystore.ErrUnsupported},
-		{[]string{"chain", "ed448-sealed.pem"}, "", "keypass", keystore.ErrUnsupported},
-		{[]string{"chain", "ed448-sealed.pem"}, "", "wrong", keystore.ErrKeyPassword},
 		{[]string{"chain", "key", "rsa.pem"}, "", "", keystore.ErrSeveralKeys},
 		{[]string{"chain", "rsa.pem"}, "", "", keystore.ErrKeyMismatch},
 		{[]string{"chain", "rsa-cert.pem", "key"}, "", "", keystore.ErrStrayCertificate},
@@ -154,6 +179,10 @@ func TestRefused(t *testing.T) {
 		if !errors.Is(err, keystore.ErrSeveralKeys) {
 			t.Errorf("%s: chain alone: %v", file, err)
 		}
+	}
+	_, err := keystore.OpenChain(f.file(t, "nokeys.p12"), password("storepass"))
+	if !errors.Is(err, keystore.ErrUnsupported) || !strings.Contains(err.Error(), "certificates without a key") {
+		t.Errorf("nokeys.p12: chain alone: %v", err)
 	}
 	for _, file := range []string{"nothing.jks", "nothing.p12"} {
 		_, err := keystore.OpenChain(f.file(t, file), password("storepass"))

@@ -34,12 +34,14 @@ func countLines(b, start []byte) int {
 // pemKey is a private key as its block holds it.
 type pemKey struct {
 	block *pem.Block
-	parse func([]byte) (publicKey, error) // nil: an encrypted PKCS#8
+	parse func([]byte) (publicKey, error)
 }
 
-// pemKeyParsers read the unencrypted keys: PKCS#8, PKCS#1 and SEC1.
+// pemKeyParsers read the unencrypted keys: PKCS#8, PKCS#1 and SEC1. Of those
+// behind a password, crypto/x509 opens only what it calls insecure itself.
 var pemKeyParsers = map[string]func([]byte) (publicKey, error){
-	"PRIVATE KEY": parsePKCS8,
+	"PRIVATE KEY":           parsePKCS8,
+	"ENCRYPTED PRIVATE KEY": func([]byte) (publicKey, error) { return nil, errSealedPEM },
 	"RSA PRIVATE KEY": func(der []byte) (publicKey, error) {
 		return parseKey(der, func(b []byte) (any, error) { return x509.ParsePKCS1PrivateKey(b) })
 	},
@@ -82,7 +84,8 @@ func readPEM(b []byte, _ secret.Value, keyPassword *secret.Value) (content, erro
 		return found, nil
 	}
 	var err error
-	found.public, err = keys[0].open(*keyPassword)
+	defer secret.Wipe(keys[0].block.Bytes)
+	found.public, err = keys[0].parse(keys[0].block.Bytes)
 	return found, err
 }
 
@@ -98,33 +101,13 @@ func (c *content) addBlock(block *pem.Block) (*pemKey, error) {
 		return nil, nil
 	case "EC PARAMETERS", "DH PARAMETERS": // also in the key, or not needed
 		return nil, nil
-	case "ENCRYPTED PRIVATE KEY":
-		return &pemKey{block: block}, nil
 	}
 	parse, ok := pemKeyParsers[block.Type]
 	switch {
 	case !ok:
 		return nil, fmt.Errorf("%w: a PEM block %q; certificates and one private key are", ErrUnsupported, block.Type)
 	case block.Headers["DEK-Info"] != "":
-		return nil, fmt.Errorf("%w: OpenSSL's own encryption of the private key; convert it: openssl pkcs8 -topk8 -in OLD -out NEW", ErrUnsupported)
+		parse = func([]byte) (publicKey, error) { return nil, errOldPEM }
 	}
 	return &pemKey{block: block, parse: parse}, nil
-}
-
-// open gives the key's public half.
-func (k pemKey) open(password secret.Value) (publicKey, error) {
-	defer secret.Wipe(k.block.Bytes)
-	if k.parse != nil {
-		return k.parse(k.block.Bytes)
-	}
-	var shroud encryptedPrivateKeyInfo
-	if err := unmarshal(k.block.Bytes, &shroud); err != nil {
-		return nil, err
-	}
-	phrase, err := newPassphrase(password)
-	if err != nil {
-		return nil, err
-	}
-	defer phrase.wipe()
-	return openShroud(shroud, phrase, newRounds())
 }

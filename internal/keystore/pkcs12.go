@@ -1,177 +1,136 @@
 package keystore
 
 import (
-	"crypto/x509/pkix"
-	"encoding/asn1"
+	"bytes"
 	"errors"
 	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	pkcs12 "software.sslmate.com/src/go-pkcs12"
 
 	"ssovault/internal/secret"
 )
 
-// PKCS#12 (RFC 7292) is read here rather than by a library: those that there
-// are derive keys with as many rounds as the file says, also in bags that only
-// appear once a part is decrypted; and they know neither a file without a key
-// nor a key whose password is not the store's, which Java can write.
+// decodeTime bounds what the scan for rounds cannot see, such as a key inside
+// an encrypted part. The most that the scan lets pass takes about half of it.
+const decodeTime = 10 * time.Second
 
-var (
-	oidData          = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1}
-	oidEncryptedData = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 6}
-)
-
-// pfx is RFC 7292 4.
-type pfx struct {
-	Version  int
-	AuthSafe contentInfo
-	Mac      macData `asn1:"optional"`
-}
-
-type contentInfo struct {
-	Type    asn1.ObjectIdentifier
-	Content asn1.RawValue `asn1:"tag:0,explicit,optional"`
-}
-
-// octets gives the content where that is an OCTET STRING.
-func (c contentInfo) octets() ([]byte, error) {
-	var b []byte
-	if !c.Type.Equal(oidData) {
-		return nil, fmt.Errorf("%w: PKCS#12 content of type %v", ErrUnsupported, c.Type)
-	}
-	err := unmarshal(c.Content.Bytes, &b)
-	return b, err
-}
-
-type encryptedData struct {
-	Version int
-	Content struct {
-		Type      asn1.ObjectIdentifier
-		Algorithm pkix.AlgorithmIdentifier
-		Encrypted []byte `asn1:"tag:0,optional"`
-	}
-}
-
-// encryptedPrivateKeyInfo is RFC 5958 3: a PKCS#8 key behind a password.
-type encryptedPrivateKeyInfo struct {
-	Algorithm pkix.AlgorithmIdentifier
-	Data      []byte
-}
-
-// readPKCS12 checks the MAC, opens the safes with the store's password and, if
-// it is asked for, the key with its own.
+// readPKCS12 opens everything with the store's password. A password of the key
+// is not looked at: in PKCS#12 it is the store's, and keytool, too, ignores
+// another one that is given with it.
 func readPKCS12(b []byte, storePassword secret.Value, keyPassword *secret.Value) (content, error) {
 	if err := wholeDER(b); err != nil {
 		return content{}, err
 	}
-	var file pfx
-	if err := unmarshal(b, &file); err != nil {
-		return content{}, err
-	}
-	if file.Version != 3 {
-		return content{}, fmt.Errorf("%w: PKCS#12 version %d", ErrUnsupported, file.Version)
-	}
-	safes, err := file.AuthSafe.octets()
+	hasMAC, err := scanPKCS12(b)
 	if err != nil {
 		return content{}, err
 	}
-	phrase, err := newPassphrase(storePassword)
+	password, err := pkcs12Password(storePassword)
 	if err != nil {
 		return content{}, err
 	}
-	defer phrase.wipe()
-	work := newRounds()
-	if file.Mac.present() {
-		if err := file.Mac.verify(safes, &phrase, work); err != nil {
-			return content{}, err
-		}
+	if !hasMAC {
+		password = "" // go-pkcs12 takes no other without a MAC
 	}
-	bags, err := openSafes(safes, phrase, work)
-	if err != nil {
-		return content{}, err
-	}
-	found, key, err := sortBags(bags)
-	if err != nil || key == nil || keyPassword == nil {
-		return found, err
-	}
-	found.public, err = key.open(*keyPassword, work)
-	if errors.Is(err, ErrKeyPassword) && !keyPassword.Equal(storePassword) {
-		// keytool ignores another password for the key, with a warning only.
-		err = fmt.Errorf("%w; in PKCS#12 it is usually that of the key store", err)
+	file := bytes.Clone(b) // the caller's is his again, even when time runs out
+	found, err := within(decodeTime, func() (content, error) {
+		return decodePKCS12(file, password, keyPassword != nil)
+	})
+	if err != nil && !hasMAC && (errors.Is(err, ErrDamaged) || errors.Is(err, errOwnPassword)) {
+		err = fmt.Errorf("%w: a PKCS#12 file without a MAC that is encrypted, or damaged; convert it: %s", ErrUnsupported, convertPKCS12)
 	}
 	return found, err
 }
 
-// openSafes decrypts every part that the store's password protects.
-func openSafes(der []byte, phrase passphrase, work *rounds) ([]safeBag, error) {
-	var safes []contentInfo
-	if err := unmarshal(der, &safes); err != nil {
-		return nil, err
+// pkcs12Password gives the password as go-pkcs12 takes it; the string cannot be
+// wiped. It encodes as UCS-2, which ends at U+FFFF.
+func pkcs12Password(v secret.Value) (string, error) {
+	if !utf8.Valid(v.Bytes()) {
+		return "", fmt.Errorf("%w: it is not UTF-8", ErrEncoding)
 	}
-	var all []safeBag
-	for _, safe := range safes {
-		plain, err := openSafe(safe, phrase, work)
-		if err != nil {
-			return nil, err
+	password := string(v.Bytes())
+	if strings.ContainsFunc(password, func(r rune) bool { return r > 0xFFFF }) {
+		return "", fmt.Errorf("%w: it has a character beyond U+FFFF, such as an emoji", ErrEncoding)
+	}
+	return password, nil
+}
+
+// within gives what decode finds, or ErrRounds after limit. Key derivation
+// cannot be interrupted: the goroutine then works on until it is done, or ends
+// with the process.
+func within(limit time.Duration, decode func() (content, error)) (content, error) {
+	type result struct {
+		content content
+		err     error
+	}
+	done := make(chan result, 1)
+	go func() {
+		c, err := decode()
+		done <- result{c, err}
+	}()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case r := <-done:
+		return r.content, r.err
+	case <-timer.C:
+		return content{}, fmt.Errorf("%w: it was given up after %v", ErrRounds, limit)
+	}
+}
+
+// decodePKCS12 takes the one key's chain, and without a key the certificates
+// that Java marked as trusted.
+func decodePKCS12(b []byte, password string, needKey bool) (content, error) {
+	key, leaf, others, err := pkcs12.DecodeChain(b, password)
+	if err != nil && isAbout(err, "private key missing") {
+		if needKey {
+			return content{}, ErrNoKey
 		}
-		var bags []safeBag
-		if err := unmarshal(plain, &bags); err != nil {
-			if safe.Type.Equal(oidEncryptedData) {
-				return nil, ErrPassword // the padding was right by chance
-			}
-			return nil, err
-		}
-		all = append(all, bags...)
-	}
-	return all, nil
-}
-
-func openSafe(safe contentInfo, phrase passphrase, work *rounds) ([]byte, error) {
-	if !safe.Type.Equal(oidEncryptedData) {
-		return safe.octets()
-	}
-	var data encryptedData
-	if err := unmarshal(safe.Content.Bytes, &data); err != nil {
-		return nil, err
-	}
-	plain, err := decrypt(data.Content.Algorithm, data.Content.Encrypted, phrase, work)
-	if errors.Is(err, errPadding) {
-		return nil, ErrPassword
-	}
-	return plain, err
-}
-
-// sealedKey is a private key as its bag holds it.
-type sealedKey struct {
-	plain  []byte // PKCS#8, or nil
-	shroud encryptedPrivateKeyInfo
-}
-
-// open gives the key's public half.
-func (k *sealedKey) open(password secret.Value, work *rounds) (publicKey, error) {
-	if k.plain != nil {
-		return parsePKCS8(k.plain)
-	}
-	phrase, err := newPassphrase(password)
-	if err != nil {
-		return nil, err
-	}
-	defer phrase.wipe()
-	return openShroud(k.shroud, phrase, work)
-}
-
-// openShroud decrypts a PKCS#8 key. It has no MAC of its own: a wrong password
-// shows in the padding, and else in a key that is none.
-func openShroud(shroud encryptedPrivateKeyInfo, phrase passphrase, work *rounds) (publicKey, error) {
-	plain, err := decrypt(shroud.Algorithm, shroud.Data, phrase, work)
-	if errors.Is(err, errPadding) {
-		return nil, ErrKeyPassword
+		return decodeTrusted(b, password)
 	}
 	if err != nil {
-		return nil, err
+		return content{}, explainPKCS12(err)
 	}
-	defer secret.Wipe(plain)
-	public, err := parsePKCS8(plain)
-	if errors.Is(err, ErrDamaged) {
-		return nil, ErrKeyPassword
+	public, err := publicOf(key)
+	if err != nil {
+		return content{}, err
 	}
-	return public, err
+	// Certificates trusted beside the key come mixed with its issuers.
+	found := content{certificates: append(others, leaf), hasKey: true, public: public, mixed: true}
+	return found, checkCertificates(found.certificates)
 }
+
+func decodeTrusted(b []byte, password string) (content, error) {
+	trusted, err := pkcs12.DecodeTrustStore(b, password)
+	if err != nil { // the file is good, but openssl -nokeys made it
+		return content{}, fmt.Errorf("%w: a PKCS#12 file that holds certificates without a key, and without Java's mark of trust; "+
+			"convert it: openssl pkcs12 -in OLD -nokeys -out NEW.pem", ErrUnsupported)
+	}
+	return content{certificates: trusted}, checkCertificates(trusted)
+}
+
+// explainPKCS12 turns an error of go-pkcs12 into one of this package. Most of
+// them are texts only, and a key's lose their types on the way.
+func explainPKCS12(err error) error {
+	var notImplemented pkcs12.NotImplementedError
+	switch {
+	case errors.Is(err, pkcs12.ErrIncorrectPassword):
+		return ErrPassword
+	case isAbout(err, "exactly one key bag"):
+		return ErrSeveralKeys
+	case isAbout(err, "certificate missing"), isAbout(err, "this file has 0"):
+		return ErrNoCertificate
+	case errors.As(err, &notImplemented), isAbout(err, "not supported"):
+		return fmt.Errorf("%w: %w; convert it: %s", ErrUnsupported, err, convertPKCS12)
+	case isAbout(err, "unknown algorithm"):
+		return fmt.Errorf("%w: %w", ErrUnsupported, err)
+	case isAbout(err, "decrypting PKCS#8 shrouded key bag"):
+		return errOwnPassword
+	}
+	return fmt.Errorf("%w: %w", ErrDamaged, err)
+}
+
+func isAbout(err error, text string) bool { return strings.Contains(err.Error(), text) }

@@ -4,20 +4,68 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/des"
 	"crypto/pbkdf2"
 	"crypto/sha1"
 	"crypto/x509/pkix"
 	"encoding/asn1"
-	"encoding/hex"
 	"errors"
 	"testing"
+	"time"
 
 	"ssovault/internal/secret"
 )
 
 // many is what a PKCS#12 file may ask for, and takes hours.
 const many = 1<<31 - 1
+
+var (
+	oidData           = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1}
+	oidEncryptedData  = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 6}
+	oidShroudedKeyBag = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 10, 1, 2}
+	oidPBE3DES        = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 1, 3}
+	oidPBKDF2         = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 12}
+	oidPBES2          = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 13}
+	oidPBMAC1         = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 14}
+	oidHMACSHA256     = asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 9}
+	oidSHA256         = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1}
+	oidAES256CBC      = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 42}
+
+	salt = []byte("saltsalt")
+	iv   = make([]byte, aes.BlockSize)
+)
+
+// The parts of RFC 7292 4.
+type (
+	contentInfo struct {
+		Type    asn1.ObjectIdentifier
+		Content asn1.RawValue
+	}
+	encryptedData struct {
+		Version int
+		Content struct {
+			Type      asn1.ObjectIdentifier
+			Algorithm pkix.AlgorithmIdentifier
+			Encrypted []byte `asn1:"tag:0"`
+		}
+	}
+	safeBag struct {
+		ID    asn1.ObjectIdentifier
+		Value asn1.RawValue
+	}
+	digestInfo struct {
+		Algorithm pkix.AlgorithmIdentifier
+		Digest    []byte
+	}
+	macData struct {
+		Mac        digestInfo
+		Salt       []byte
+		Iterations int
+	}
+	saltAndRounds struct {
+		Salt       []byte
+		Iterations int
+	}
+)
 
 func der(t testing.TB, v any) []byte {
 	t.Helper()
@@ -36,19 +84,10 @@ func algorithm(t testing.TB, id asn1.ObjectIdentifier, params any) pkix.Algorith
 	return pkix.AlgorithmIdentifier{Algorithm: id, Parameters: asn1.RawValue{FullBytes: der(t, params)}}
 }
 
-var (
-	salt = []byte("saltsalt")
-	iv   = make([]byte, aes.BlockSize)
-)
-
 // pbes2 gives AES-256 under so many rounds of HMAC-SHA-1.
 func pbes2(t testing.TB, iterations int) pkix.AlgorithmIdentifier {
 	return algorithm(t, oidPBES2, []pkix.AlgorithmIdentifier{
-		algorithm(t, oidPBKDF2, struct {
-			Salt       []byte
-			Iterations int
-		}{salt, iterations}),
-		algorithm(t, pbes2Ciphers[2].id, iv),
+		algorithm(t, oidPBKDF2, saltAndRounds{salt, iterations}), algorithm(t, oidAES256CBC, iv),
 	})
 }
 
@@ -69,7 +108,11 @@ func seal(t testing.TB, plain []byte) []byte {
 	return plain
 }
 
-func sealedSafe(t testing.TB, iterations int, bags []safeBag) contentInfo {
+func plainSafe(t testing.TB, bags ...safeBag) contentInfo {
+	return contentInfo{Type: oidData, Content: wrapped(der(t, der(t, bags)))}
+}
+
+func sealedSafe(t testing.TB, iterations int, bags ...safeBag) contentInfo {
 	var data encryptedData
 	data.Content.Type = oidData
 	data.Content.Algorithm = pbes2(t, iterations)
@@ -78,109 +121,124 @@ func sealedSafe(t testing.TB, iterations int, bags []safeBag) contentInfo {
 }
 
 func shroudedKey(t testing.TB, a pkix.AlgorithmIdentifier) safeBag {
-	return safeBag{ID: oidShroudedKeyBag, Value: wrapped(der(t, encryptedPrivateKeyInfo{Algorithm: a, Data: make([]byte, 32)}))}
+	key := encryptedPrivateKeyInfo{Algorithm: a, Data: make([]byte, 32)}
+	return safeBag{ID: oidShroudedKeyBag, Value: wrapped(der(t, key))}
 }
 
-func pfxOf(t testing.TB, mac macData, safes ...contentInfo) []byte {
+func pfxOf(t testing.TB, mac *macData, safes ...contentInfo) []byte {
 	content := contentInfo{Type: oidData, Content: wrapped(der(t, der(t, safes)))}
-	if mac.present() {
-		return der(t, pfx{Version: 3, AuthSafe: content, Mac: mac})
+	if mac == nil {
+		return der(t, struct {
+			Version  int
+			AuthSafe contentInfo
+		}{3, content})
 	}
 	return der(t, struct {
 		Version  int
 		AuthSafe contentInfo
-	}{3, content})
+		Mac      macData
+	}{3, content, *mac})
 }
 
-// TestRoundsAreBounded asks for hours of work in every place that can ask,
-// those inside encrypted parts included.
-func TestRoundsAreBounded(t *testing.T) {
+// TestVisibleRounds has every place that can ask for rounds, alone and with the
+// others.
+func TestVisibleRounds(t *testing.T) {
 	t.Parallel()
-	var mac, pbmac1 macData
-	mac.Mac.Algorithm = pkix.AlgorithmIdentifier{Algorithm: macHashes[2].id}
-	mac.Mac.Digest, mac.Salt, mac.Iterations = make([]byte, 32), salt, many
-	pbmac1.Mac.Algorithm = algorithm(t, oidPBMAC1, []pkix.AlgorithmIdentifier{
-		algorithm(t, oidPBKDF2, struct {
-			Salt       []byte
-			Iterations int
-		}{salt, many}),
-		{Algorithm: hmacs[2].id},
+	mac := func(n int) *macData {
+		return &macData{digestInfo{pkix.AlgorithmIdentifier{Algorithm: oidSHA256}, make([]byte, 32)}, salt, n}
+	}
+	pbmac1 := algorithm(t, oidPBMAC1, []pkix.AlgorithmIdentifier{
+		algorithm(t, oidPBKDF2, saltAndRounds{salt, many}), {Algorithm: oidHMACSHA256},
 	})
-	pbmac1.Mac.Digest, pbmac1.Salt, pbmac1.Iterations = make([]byte, 32), salt, 1
-	own := algorithm(t, pkcs12Ciphers[0].id, struct {
-		Salt       []byte
-		Iterations int
-	}{salt, many})
-	plain := func(bags ...safeBag) contentInfo {
-		return contentInfo{Type: oidData, Content: wrapped(der(t, der(t, bags)))}
-	}
-	for name, file := range map[string][]byte{
-		"MAC":                     pfxOf(t, mac, plain()),
-		"PBMAC1":                  pfxOf(t, pbmac1, plain()),
-		"safe":                    pfxOf(t, macData{}, sealedSafe(t, many, nil)),
-		"key":                     pfxOf(t, macData{}, plain(shroudedKey(t, pbes2(t, many)))),
-		"key, PKCS#12's own":      pfxOf(t, macData{}, plain(shroudedKey(t, own))),
-		"key in an encrypted one": pfxOf(t, macData{}, sealedSafe(t, 1, []safeBag{shroudedKey(t, pbes2(t, many))})),
+	own := algorithm(t, oidPBE3DES, saltAndRounds{salt, many})
+	tagged := plainSafe(t)
+	tagged.Content.Bytes = der(t, asn1.RawValue{Class: asn1.ClassApplication, Tag: 7,
+		Bytes: der(t, []safeBag{shroudedKey(t, pbes2(t, many))})})
+	half := maxRounds / 2
+	for _, test := range []struct {
+		name string
+		file []byte
+		want error
+	}{
+		{"MAC", pfxOf(t, mac(many), plainSafe(t)), ErrRounds},
+		{"PBMAC1", pfxOf(t, &macData{digestInfo{pbmac1, make([]byte, 32)}, salt, 1}, plainSafe(t)), ErrRounds},
+		{"safe", pfxOf(t, nil, sealedSafe(t, many)), ErrRounds},
+		{"key", pfxOf(t, nil, plainSafe(t, shroudedKey(t, pbes2(t, many)))), ErrRounds},
+		{"key, PKCS#12's own", pfxOf(t, nil, plainSafe(t, shroudedKey(t, own))), ErrRounds},
+		{"key under another tag", pfxOf(t, nil, tagged), ErrRounds},
+		{"together", pfxOf(t, mac(half), sealedSafe(t, half), plainSafe(t, shroudedKey(t, pbes2(t, 1)))), ErrRounds},
+		{"the most there may be", pfxOf(t, mac(half), sealedSafe(t, half-1), plainSafe(t, shroudedKey(t, pbes2(t, 1)))), nil},
+		{"fewer than none", pfxOf(t, mac(-many), sealedSafe(t, maxRounds+1)), ErrRounds},
 	} {
-		_, err := Open(file, secret.Value{}, secret.Value{})
-		if !errors.Is(err, ErrRounds) {
-			t.Errorf("%s: %v", name, err)
+		if _, err := scanPKCS12(test.file); !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, not %v", test.name, err, test.want)
 		}
-	}
-	// The builder makes files that open but for the rounds.
-	_, err := Open(pfxOf(t, macData{}, sealedSafe(t, 1, nil), plain()), secret.Value{}, secret.Value{})
-	if !errors.Is(err, ErrNoKey) {
-		t.Errorf("one round: %v", err)
-	}
-}
-
-func TestRoundsAddUp(t *testing.T) {
-	t.Parallel()
-	work := newRounds()
-	for range 4 {
-		if err := work.spend(maxRounds/8, 2); err != nil {
-			t.Fatal(err)
+		if test.want == nil {
+			continue // opening it takes seconds
 		}
-	}
-	if err := work.spend(1, 1); !errors.Is(err, ErrRounds) {
-		t.Errorf("one more: %v", err)
-	}
-	for _, n := range []int{0, -1} {
-		if err := newRounds().spend(n, 1); !errors.Is(err, ErrDamaged) {
-			t.Errorf("%d rounds: %v", n, err)
+		if _, err := Open(test.file, secret.Value{}, secret.Value{}); !errors.Is(err, ErrRounds) {
+			t.Errorf("%s: opened: %v", test.name, err)
 		}
 	}
 }
 
-// TestRC2 has the vectors of RFC 2268 5 whose effective length is the key's.
-func TestRC2(t *testing.T) {
+// TestHiddenRounds has a key inside an encrypted part: only time tells. Of the
+// rounds it asks for, no machine does a thousandth in the time given.
+func TestHiddenRounds(t *testing.T) {
 	t.Parallel()
-	for _, v := range [][3]string{
-		{"ffffffffffffffff", "ffffffffffffffff", "278b27e42e2f0d49"},
-		{"3000000000000000", "1000000000000001", "30649edf9be7d2c2"},
-		{"88bca90e90875a7f0f79c384627bafb2", "0000000000000000", "2269552ab0f85ca6"},
-	} {
-		key, _ := hex.DecodeString(v[0])
-		text, _ := hex.DecodeString(v[1])
-		block, err := newRC2(key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out := make([]byte, block.BlockSize())
-		block.Encrypt(out, text)
-		if got := hex.EncodeToString(out); got != v[2] {
-			t.Errorf("%s: %s, not %s", v[0], got, v[2])
-		}
-		block.Decrypt(out, out)
-		if !bytes.Equal(out, text) {
-			t.Errorf("%s: decrypts to %x", v[0], out)
+	file := pfxOf(t, nil, sealedSafe(t, 1, shroudedKey(t, pbes2(t, 2_000_000))))
+	if _, err := scanPKCS12(file); err != nil {
+		t.Fatalf("the key is visible: %v", err)
+	}
+	_, err := within(time.Millisecond, func() (content, error) { return decodePKCS12(file, "", true) })
+	if !errors.Is(err, ErrRounds) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestWithin(t *testing.T) {
+	t.Parallel()
+	held := make(chan struct{})
+	defer close(held)
+	_, err := within(time.Nanosecond, func() (content, error) {
+		<-held
+		return content{}, nil
+	})
+	if !errors.Is(err, ErrRounds) {
+		t.Errorf("held: %v", err)
+	}
+	c, err := within(time.Hour, func() (content, error) { return content{alias: "a"}, ErrDamaged })
+	if c.alias != "a" || err != ErrDamaged {
+		t.Errorf("%q, %v", c.alias, err)
+	}
+}
+
+// TestDeepNesting has a file of millions of levels, which are not climbed down.
+func TestDeepNesting(t *testing.T) {
+	t.Parallel()
+	inner := der(t, saltAndRounds{salt, many})
+	deep := inner
+	for range maxDepth {
+		deep = der(t, asn1.RawValue{Tag: asn1.TagSequence, IsCompound: true, Bytes: deep})
+	}
+	for depth, want := range map[int]int{maxDepth + 1: maxRounds + 1, maxDepth: 0} {
+		if got := visibleRounds(deep, depth); got != want {
+			t.Errorf("depth %d: %d rounds, not %d", depth, got, want)
 		}
 	}
-	for _, n := range []int{0, 129} {
-		if _, err := newRC2(make([]byte, n)); err == nil {
-			t.Errorf("a key of %d bytes is taken", n)
+}
+
+func FuzzScanPKCS12(f *testing.F) {
+	f.Add(pfxOf(f, nil, sealedSafe(f, 1), plainSafe(f, shroudedKey(f, pbes2(f, many)))))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		_, err := scanPKCS12(b)
+		if err != nil && !errors.Is(err, ErrRounds) && !errors.Is(err, ErrDamaged) {
+			t.Errorf("%v", err)
 		}
-	}
+		if n := visibleRounds(b, maxDepth); n < 0 || n > maxRounds && err == nil {
+			t.Errorf("%d rounds, %v", n, err)
+		}
+	})
 }
 
 func FuzzWalkJKS(f *testing.F) {
@@ -199,24 +257,6 @@ func FuzzWalkJKS(f *testing.F) {
 		}
 		if err == nil && size > len(b) {
 			t.Errorf("%d bytes of entries in a file of %d", size, len(b))
-		}
-	})
-}
-
-func FuzzDecrypt(f *testing.F) {
-	f.Add(der(f, pbes2(f, 1)), make([]byte, des.BlockSize*2), "")
-	f.Fuzz(func(t *testing.T, params, data []byte, password string) {
-		var a pkix.AlgorithmIdentifier
-		if unmarshal(params, &a) != nil {
-			return
-		}
-		phrase, err := newPassphrase(secret.New([]byte(password)))
-		if err != nil {
-			return
-		}
-		plain, err := decrypt(a, data, phrase, &rounds{left: 1000})
-		if err == nil && len(plain) >= len(data) {
-			t.Errorf("%d bytes decrypt to %d", len(data), len(plain))
 		}
 	})
 }

@@ -32,13 +32,9 @@ const maxRefusal = 4096
 // token before and the source has not changed since. A file that cannot be
 // read or understood counts as a refusal: nobody else writes it.
 func (r Refusals) Check(token, role, source string) error {
-	b, err := durable.Read(r.Path, maxRefusal)
+	had, err := r.read()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
-	}
-	var had Refusal
-	if err == nil {
-		err = json.Unmarshal(b, &had)
 	}
 	if err != nil {
 		return fault.Wrap(fault.PINRefused, err, "the memory of refused PINs")
@@ -48,6 +44,21 @@ func (r Refusals) Check(token, role, source string) error {
 	}
 	return fault.New(fault.PINRefused, "the HSM refused this PIN on %s and its source has not changed since: not tried again",
 		had.Time.UTC().Format("2006-01-02 15:04:05 UTC"))
+}
+
+func (r Refusals) read() (had Refusal, err error) {
+	b, err := durable.Read(r.Path, maxRefusal)
+	if err == nil {
+		err = json.Unmarshal(b, &had)
+	}
+	return had, err
+}
+
+// Explain tells whether a refusal by this token is remembered: it is then what
+// the token's own flags speak of.
+func (r Refusals) Explain(token string) bool {
+	had, err := r.read()
+	return err == nil && had.Token == token
 }
 
 // Record remembers a refusal.

@@ -170,8 +170,12 @@ type Access struct {
 	Serialise bool `json:"serialise"`
 	// Unattended forbids a login when the token says that few tries are left:
 	// ten refused ones lock a Luna role for every tenant.
-	Unattended bool     `json:"unattended"`
-	Timeouts   Timeouts `json:"timeouts"`
+	Unattended bool `json:"unattended"`
+	// LowExplained: a refusal of our own explains that the token counts one
+	// (CKF_USER_PIN_COUNT_LOW), and its source has changed since; an unattended
+	// login is allowed once more, unless it is the final try.
+	LowExplained bool     `json:"low_explained"`
+	Timeouts     Timeouts `json:"timeouts"`
 }
 
 // Timeouts are the deadlines of one call to the device, by class.

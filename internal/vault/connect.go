@@ -2,11 +2,16 @@ package vault
 
 import (
 	"context"
+	"errors"
+	"os"
 	"time"
+
+	"github.com/gofrs/flock"
 
 	"ssovault/internal/durable"
 	"ssovault/internal/fault"
 	"ssovault/internal/pin"
+	"ssovault/internal/secret"
 	"ssovault/internal/sks"
 )
 
@@ -20,35 +25,40 @@ type Device struct {
 	Now    func() time.Time
 }
 
-// Connect reads the PIN from where sks.properties says, and logs in: once, and
-// not at all when this PIN was refused before and its source has not changed
-// since. The caller closes the store.
+// Connect reads the PIN from where sks.properties says, and logs in with it.
+// The caller closes the store.
 func (f *Folder) Connect(ctx context.Context, s SKS, d Device) (sks.Store, sks.Token, error) {
+	var err error
+	if d.PINs.File, err = f.presentPINFile(); err != nil {
+		return nil, sks.Token{}, err
+	}
 	secretPIN, err := d.PINs.Read(ctx, s.PIN, "PIN of the token "+s.Label)
 	if err != nil {
 		return nil, sks.Token{}, err
 	}
-	access := s.Access()
-	access.Unattended = !d.TryPIN && !s.PIN.Attended()
+	return f.Login(ctx, s, d, secretPIN)
+}
 
-	// One login at a time from this folder, so that starts in parallel do not
-	// each spend a try on the same refused PIN.
-	if err := durable.MakeFolder(f.Run("")); err != nil {
-		return nil, sks.Token{}, err
-	}
-	lock, err := waitFor(ctx, f.loginLock(), true, s.Timeouts.Use+DefaultLockWait)
+// Login logs in with the PIN of that configuration: once, and not at all when
+// this PIN was refused before and its source has not changed since. It takes
+// the PIN over and wipes it. The caller closes the store.
+func (f *Folder) Login(ctx context.Context, s SKS, d Device, secretPIN secret.Value) (sks.Store, sks.Token, error) {
+	defer secretPIN.Wipe()
+	unlock, err := f.oneLogin(ctx, s.Timeouts.Use+DefaultLockWait)
 	if err != nil {
 		return nil, sks.Token{}, err
 	}
-	defer lock.Close()
+	defer unlock()
 
 	refusals := pin.Refusals{Path: f.refused()}
 	identity := d.PINs.Identity(s.PIN)
-	if access.Unattended {
+	access := s.Access()
+	if !d.TryPIN && !s.PIN.Attended() {
 		if err := refusals.Check(s.Serial, string(s.Role), identity); err != nil {
-			secretPIN.Wipe()
 			return nil, sks.Token{}, err
 		}
+		access.Unattended = true
+		access.LowExplained = refusals.Explain(s.Serial)
 	}
 	store, token, err := d.Dialer.Dial(ctx, access, secretPIN)
 	switch {
@@ -56,14 +66,56 @@ func (f *Folder) Connect(ctx context.Context, s SKS, d Device) (sks.Store, sks.T
 		return store, token, refusals.Forget()
 	case fault.Of(err) == fault.PINRefused || fault.Of(err) == fault.PINLocked:
 		record := pin.Refusal{Token: s.Serial, Role: string(s.Role), Source: identity, Time: d.Now().UTC()}
-		if recordErr := refusals.Record(record); recordErr != nil {
+		recordErr := durable.MakeFolder(f.Run(""))
+		if recordErr == nil {
+			recordErr = refusals.Record(record)
+		}
+		if recordErr != nil {
 			return nil, token, fault.Wrap(fault.PINRefused, err, "this refusal could not be recorded (%v), so another start may spend another try", recordErr)
 		}
 	}
 	return nil, token, fault.Wrap(fault.Unreachable, err, "log in to the token %s", s.Label)
 }
 
+// oneLogin lets one login happen at a time from this folder, so that starts in
+// parallel do not each spend a try on the same refused PIN. The lock is on the
+// folder run/ itself: to look must leave no file behind.
+func (f *Folder) oneLogin(ctx context.Context, wait time.Duration) (unlock func(), err error) {
+	there, err := durable.Exists(f.Run(""))
+	if err != nil || !there {
+		return func() {}, err
+	}
+	lock := flock.New(f.Run(""), flock.SetFlag(os.O_RDONLY))
+	if err := waitFor(ctx, lock, true, wait); err != nil {
+		return nil, err
+	}
+	return func() { _ = lock.Close() }, nil
+}
+
+// presentPINFile is where sks.pin is after the last whole save.
+func (f *Folder) presentPINFile() (string, error) {
+	j, err := f.readJournal()
+	if err != nil || j == nil {
+		return f.PINFile(), err
+	}
+	for _, e := range j.Entries {
+		if e.Name == pinEntry {
+			return f.resolve(j, e)
+		}
+	}
+	return f.PINFile(), nil
+}
+
 // RefusedBefore answers PINRefused when Connect would not log in.
 func (f *Folder) RefusedBefore(s SKS, pins pin.Reader) error {
-	return pin.Refusals{Path: f.refused()}.Check(s.Serial, string(s.Role), pins.Identity(s.PIN))
+	file, err := f.presentPINFile()
+	if err != nil {
+		return err
+	}
+	pins.File = file
+	err = pin.Refusals{Path: f.refused()}.Check(s.Serial, string(s.Role), pins.Identity(s.PIN))
+	if errors.Is(err, fault.PINRefused) && s.PIN.Attended() {
+		return nil // a person may type another
+	}
+	return err
 }

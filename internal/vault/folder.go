@@ -112,17 +112,16 @@ func (f *Folder) take(ctx context.Context, use Use, wait time.Duration) error {
 	} else if err := durable.MakeFolder(f.Run("")); err != nil {
 		return err
 	}
-	lock, err := waitFor(ctx, f.Layout.lock(), use == Change, wait)
-	if err != nil {
+	lock := flock.New(f.Layout.lock(), flock.SetFlag(os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW), flock.SetPermissions(durable.FileMode))
+	if err := waitFor(ctx, lock, use == Change, wait); err != nil {
 		return err
 	}
 	f.lock = lock
 	return nil
 }
 
-// waitFor takes a lock on a file, making the file if need be.
-func waitFor(ctx context.Context, path string, alone bool, wait time.Duration) (*flock.Flock, error) {
-	lock := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW), flock.SetPermissions(durable.FileMode))
+// waitFor takes a lock, shared or alone.
+func waitFor(ctx context.Context, lock *flock.Flock, alone bool, wait time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	try := lock.TryRLockContext
@@ -132,15 +131,15 @@ func waitFor(ctx context.Context, path string, alone bool, wait time.Duration) (
 	ok, err := try(ctx, lockPoll)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return nil, fault.New(fault.Busy, "%s is held by another ssovault; waited %v", path, wait)
+		return fault.New(fault.Busy, "%s is held by another ssovault; waited %v", lock.Path(), wait)
 	case errors.Is(err, context.Canceled):
-		return nil, fault.Wrap(fault.Interrupted, err, "wait for %s", path)
+		return fault.Wrap(fault.Interrupted, err, "wait for %s", lock.Path())
 	case err != nil:
-		return nil, fault.Wrap(durable.Cause(err), err, "lock %s", path)
+		return fault.Wrap(durable.Cause(err), err, "lock %s", lock.Path())
 	case !ok:
-		return nil, fault.New(fault.Busy, "%s is held by another ssovault", path)
+		return fault.New(fault.Busy, "%s is held by another ssovault", lock.Path())
 	}
-	return lock, nil
+	return nil
 }
 
 // OpenToOthers lists what others than the owner may read in data/, and should

@@ -49,10 +49,13 @@ var besideForm = regexp.MustCompile(`^\..+\.[0-9a-f]{32}\.new$`)
 // journalled are the only files that a journal may name, so that a journal
 // which came with a copied folder cannot reach outside it.
 var journalled = map[string]bool{
-	"sks.pin": true, "data/" + SKSFile: true, "data/" + InstanceEncp: true, "data/" + SharedEncp: true,
+	pinEntry: true, "data/" + SKSFile: true, "data/" + InstanceEncp: true, "data/" + SharedEncp: true,
 	"data/" + InstanceClear: true, "data/" + SharedClear: true, "data/" + KeyStoreFile: true,
 	"data/" + KeyStorePEM: true, "data/" + MetadataFile: true, pendingEntry: true,
 }
+
+// pinEntry is BASE/sks.pin.
+const pinEntry = "sks.pin"
 
 // pendingEntry is the announcement of a new key: the save that uses the key is
 // what removes it, so that no later run can take that key for one made for

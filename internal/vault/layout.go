@@ -34,7 +34,7 @@ func (l Layout) Log() string { return filepath.Join(l.Base, "logs", "ssovault.lo
 
 // PINFile is where ssovault keeps the PIN for the source "file": outside
 // data/, so that no backup of data/ holds it.
-func (l Layout) PINFile() string { return filepath.Join(l.Base, "sks.pin") }
+func (l Layout) PINFile() string { return filepath.Join(l.Base, pinEntry) }
 
 // Running is locked, shared, by the command that run started, for as long as
 // it lives.
@@ -44,7 +44,6 @@ func (l Layout) Running() string { return l.Run(".running") }
 func (l Layout) LastFailure() string { return l.Run("last-failure.json") }
 
 func (l Layout) lock() string       { return l.Run(".lock") }
-func (l Layout) loginLock() string  { return l.Run(".login") }
 func (l Layout) refused() string    { return l.Run("pin-refused") }
 func (l Layout) pendingKey() string { return filepath.Join(l.Base, pendingEntry) }
 func (l Layout) journal() string    { return l.Data(journalFile) }

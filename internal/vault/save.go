@@ -90,7 +90,7 @@ func (f *Folder) commit(ctx context.Context, s Save, key sks.Key) (mark sks.Mark
 		pieces = append(pieces, piece{"data/" + name, content})
 	}
 	if s.PIN.Len() > 0 {
-		pieces = append(pieces, piece{"sks.pin", s.PIN.Bytes()})
+		pieces = append(pieces, piece{pinEntry, s.PIN.Bytes()})
 	}
 	sort.Slice(pieces, func(i, j int) bool { return pieces[i].name < pieces[j].name })
 

@@ -45,35 +45,35 @@ func (c *cancelling) Ask(q wizard.Question) (string, error) {
 var dialogs = map[string]func(t *testing.T) (*scene, script){
 	"first": func(t *testing.T) (*scene, script) {
 		s := newScene(t)
-		return s, s.first().before("sks_password", "wrong", "y").before("ssl_file", "nowhere")
+		return s, s.quick().before("sks_password", "wrong", "y").before("ssl_file", "nowhere")
 	},
 	"second": func(t *testing.T) (*scene, script) {
 		s := newScene(t)
-		s.must(s.pipe(s.first().lines()...))
-		return s, s.first().enter().with("pin_source", "prompt")
+		s.must(s.pipe(s.quick().lines()...))
+		return s, s.quick().enter().with("pin_source", "prompt")
 	},
 	"stored source is prompt": func(t *testing.T) (*scene, script) {
 		s := newScene(t)
-		s.must(s.pipe(s.first().with("pin_source", "prompt").lines()...))
-		return s, append(script{{"-pin", tokenPIN}}, s.first().enter()...)
+		s.must(s.pipe(s.quick().with("pin_source", "prompt").lines()...))
+		return s, append(script{{"-pin", tokenPIN}}, s.quick().enter()...)
 	},
 	"to another token": func(t *testing.T) (*scene, script) {
 		s := newScene(t)
-		s.must(s.pipe(s.first().lines()...))
-		return s, s.first().enter().with("sks_slot", "1002").with("sks_password", tokenPIN)
+		s.must(s.pipe(s.quick().lines()...))
+		return s, s.quick().enter().with("sks_slot", "1002").with("sks_password", tokenPIN)
 	},
 	"from clear": func(t *testing.T) (*scene, script) {
 		s := newScene(t)
-		s.must(s.pipe(s.clear().lines()...))
-		return s, s.first().and("renew_secrets", "y")
+		s.must(s.pipe(s.quick().upTo("sks", "n").lines()...))
+		return s, s.quick().and("renew_secrets", "y")
 	},
 	"afresh": func(t *testing.T) (*scene, script) {
 		s := newScene(t)
-		s.must(s.pipe(s.first().lines()...))
+		s.must(s.pipe(s.quick().lines()...))
 		if err := os.Remove(filepath.Join(s.base, "data", "sks.properties")); err != nil {
 			t.Fatal(err)
 		}
-		return s, append(script{{"start_afresh", "y"}}, s.first()...)
+		return s, append(script{{"start_afresh", "y"}}, s.quick()...)
 	},
 }
 
@@ -133,7 +133,7 @@ func TestBrokenOffAtEveryQuestion(t *testing.T) {
 // No lock is held while somebody thinks; what happens meanwhile is noticed.
 func TestChangedMeanwhile(t *testing.T) {
 	s := newScene(t)
-	s.must(s.pipe(s.first().lines()...))
+	s.must(s.pipe(s.quick().lines()...))
 	lines := s.first().enter().lines()
 	other := func(f wizard.Front) wizard.Front {
 		return &cancelling{Front: f, left: len(lines) - 1, cancel: func() {

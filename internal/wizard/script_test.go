@@ -24,6 +24,11 @@ func (s *scene) first() script {
 	}
 }
 
+// quick is first with a key store that takes no time to open.
+func (s *scene) quick() script {
+	return s.first().with("ssl_file", s.path("sso.pem")).with("key_store_password", "")
+}
+
 // clear is a first configuration without SKS.
 func (s *scene) clear() script { return s.first().upTo("sks", "n") }
 

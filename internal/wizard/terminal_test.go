@@ -213,7 +213,8 @@ func TestEditingALine(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c.press(tc.keys + "\r")
+			// Before the question shows, Ctrl-Z would be a signal.
+			go func() { c.shows(": "); c.press(tc.keys + "\r") }()
 			got, err := front.Ask(wizard.Question{Text: "SSO Domain Name"})
 			if err != nil || got != tc.want {
 				t.Errorf("%q, %v", got, err)

@@ -68,7 +68,7 @@ func TestHelperThatSendsNonsense(t *testing.T) {
 }
 
 func TestWhatAHelperInherits(t *testing.T) {
-	client, library := impostor(t, `env | sort > "$0.env"; pwd > "$0.dir"; readlink /proc/$$/fd/0 /proc/$$/fd/1 /proc/$$/fd/2 > "$0.std"; tr '\0' ' ' < /proc/$$/cmdline > "$0.argv"`)
+	client, library := impostor(t, `env | sort > "$0.env"; pwd > "$0.dir"; s=$(readlink /proc/$$/fd/0 /proc/$$/fd/1 /proc/$$/fd/2); echo "$s" > "$0.std"; tr '\0' ' ' < /proc/$$/cmdline > "$0.argv"`)
 	client.Env = func() []string {
 		return []string{"PATH=" + os.Getenv("PATH"), "HOME=/home/x", "LC_ALL=C", "SOFTHSM2_CONF=/x", "ChrystokiConfigurationPath=/x",
 			"LD_PRELOAD=", "SSOVAULT_PIN=1234", "PIN=1234", "ET_PTKC_GENERAL_LIBRARY_MODE=HA", "GODEBUG=", "PATHS=x", "HOMEX=x", "nonsense"}

@@ -16,8 +16,7 @@ import (
 func (p *process) explain(ctx context.Context, within time.Duration, what op, err error) error {
 	p.kill()
 	fail := func(format string, args ...any) *fault.Error {
-		e := fault.New(fault.Unreachable, "%s: %s", doing[what], fmt.Sprintf(format, args...))
-		return e
+		return fault.New(fault.Unreachable, "%s: %s", doing[what], fmt.Sprintf(format, args...))
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -43,7 +42,7 @@ func broken(err error) bool {
 // ending says how the process came to its end. The kernel fixes it before it
 // closes the socket, so that the kill that followed does not hide it.
 func (p *process) ending() string {
-	if !p.wait(0) {
+	if !p.reaped() {
 		return "hangs in the kernel"
 	}
 	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)

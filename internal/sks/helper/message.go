@@ -78,7 +78,8 @@ func decode(head []byte, into any) error {
 	d := json.NewDecoder(bytes.NewReader(head))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
-		return fmt.Errorf("read a message: %w", err)
+		// Not %w: a text that ends early is no connection that ends early.
+		return fmt.Errorf("read a message: %v", err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("read a message: more than one value")

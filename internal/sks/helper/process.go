@@ -150,6 +150,16 @@ func (p *process) kill() {
 	p.wait(reapTime)
 }
 
+// reaped tells whether the process has ended.
+func (p *process) reaped() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // wait tells whether the process was reaped in time.
 func (p *process) wait(atMost time.Duration) bool {
 	t := time.NewTimer(atMost)

@@ -76,7 +76,7 @@ func (d *Device) Dial(_ context.Context, a sks.Access, pin secret.Value) (sks.St
 		return nil, sks.Token{}, errAway()
 	case t.Tries == sks.TriesLocked:
 		return nil, t, fault.New(fault.PINLocked, "token %s: %s; no login was tried", t, t.Tries)
-	case a.Unattended && (t.Tries == sks.TriesLow || t.Tries == sks.TriesFinal):
+	case a.Unattended && (t.Tries == sks.TriesLow && !a.LowExplained || t.Tries == sks.TriesFinal):
 		return nil, t, fault.New(fault.PINRefused, "token %s: %s; no login was tried", t, t.Tries)
 	case a.Serial != "" && a.Serial != t.Serial && a.Label != t.Label:
 		return nil, sks.Token{}, fault.New(fault.Unreachable, "token %q (serial %s) not found; the library sees: %s", a.Label, a.Serial, t)

@@ -81,7 +81,7 @@ func mayLogIn(a sks.Access, t sks.Token) error {
 	if !t.UserPINSet && a.Role != sks.RoleCryptoUser {
 		return noUserPIN(t, nil)
 	}
-	if a.Unattended && (t.Tries == sks.TriesFinal || t.Tries == sks.TriesLow) {
+	if a.Unattended && (t.Tries == sks.TriesFinal || t.Tries == sks.TriesLow && !a.LowExplained) {
 		return fault.New(fault.PINRefused, "token %s: %s; no login was tried", t, t.Tries).
 			With("make sure that the source holds the right PIN, then log in once with '--try-pin'")
 	}

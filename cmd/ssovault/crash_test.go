@@ -1,0 +1,229 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"ssovault/internal/p11test"
+)
+
+// A crash test stops one command at its n-th call, for every n: file-system
+// calls by ptrace, PKCS#11 calls by the faulty module. Afterwards the old or
+// the new state opens, a second run completes, and the token holds what that
+// state needs and nothing else.
+
+// scenario is a command that changes everything.
+type scenario struct {
+	name string
+	args func(*connector) []string
+	// prepared: the connector is configured before.
+	prepared bool
+	// disabled: the settings lie in the clear afterwards.
+	disabled bool
+}
+
+var scenarios = []scenario{
+	{name: "config", args: func(c *connector) []string { return []string{"-config", "-answers", c.in + "/answers"} }},
+	{name: "config again with a new key", prepared: true,
+		args: func(c *connector) []string { return []string{"-config", "--new-key", "-answers", c.in + "/answers"} }},
+	{name: "set", prepared: true, args: func(c *connector) []string {
+		return []string{"set", "admin_port=9999", "ssl_file=" + c.in + "/other.pem"}
+	}},
+	{name: "disableSKS", prepared: true, disabled: true, args: func(*connector) []string { return []string{"-disableSKS"} }},
+}
+
+// injection is a kind of fault.
+type injection struct {
+	name string
+	// wrap gives the command that runs args with the fault at call n; n = 0
+	// only counts.
+	wrap func(c *connector, n int, args []string) *exec.Cmd
+	// count reads how many calls the counting run made.
+	count func(c *connector) int
+}
+
+func fileFault(sysfault, action string) injection {
+	logOf := func(c *connector) string { return filepath.Join(c.dir, "calls") }
+	return injection{
+		name: "file " + action,
+		wrap: func(c *connector, n int, args []string) *exec.Cmd {
+			argv := []string{"-o", logOf(c), "-p", c.base}
+			if n > 0 {
+				argv = append(argv, "-n", strconv.Itoa(n), "-a", action)
+			}
+			plain := c.command(args...)
+			cmd := exec.Command(sysfault, append(append(argv, "--"), plain.Args...)...)
+			cmd.Env, cmd.Dir = plain.Env, plain.Dir
+			return cmd
+		},
+		count: func(c *connector) int {
+			b, err := os.ReadFile(logOf(c))
+			if err != nil {
+				c.t.Fatal(err)
+			}
+			return strings.Count(string(b), "\n")
+		},
+	}
+}
+
+func tokenFault(action string) injection {
+	return injection{
+		name: "token " + action,
+		wrap: func(c *connector, n int, args []string) *exec.Cmd {
+			c.module.Reset()
+			if n > 0 {
+				c.module.Plan(fmt.Sprintf("on * %d %s", n, action))
+			}
+			return c.command(args...)
+		},
+		count: func(c *connector) int { return c.module.Calls() },
+	}
+}
+
+func TestCrashes(t *testing.T) {
+	sysfault := p11test.Sysfault(t)
+	injections := []injection{
+		fileFault(sysfault, "kill"), fileFault(sysfault, "ENOSPC"), fileFault(sysfault, "ENOSPC+"), fileFault(sysfault, "EIO"),
+		tokenFault("kill"), tokenFault("kill-after"), tokenFault("return 0x30"), tokenFault("after 0x30"),
+	}
+	for _, s := range scenarios {
+		c := newConnector(t) // sets a variable, so not in the parallel part
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			c.t = t
+			c.bring("other.pem", tlsPEM(t, "other.example.com"))
+			if s.prepared {
+				c.configure()
+			}
+			pristine := newPristine(c)
+			old := state(c)
+			for _, i := range injections {
+				pristine.restore()
+				if o := execute(t, i.wrap(c, 0, s.args(c))); o.code != 0 {
+					t.Fatalf("without a fault: exit %d\n%s", o.code, o.stderr)
+				}
+				n := i.count(c)
+				if n < 3 {
+					t.Fatalf("%s: only %d calls were counted", i.name, n)
+				}
+				t.Logf("%s: %d points", i.name, n)
+				for k := 1; k <= n; k++ {
+					pristine.restore()
+					crash(t, c, s, i, k, old)
+					if t.Failed() {
+						return
+					}
+				}
+			}
+		})
+	}
+}
+
+// crash runs the scenario with one fault and looks at what is left.
+func crash(t *testing.T, c *connector, s scenario, i injection, n int, old string) {
+	t.Helper()
+	point := fmt.Sprintf("%s, %s at call %d", s.name, i.name, n)
+	o := execute(t, i.wrap(c, n, s.args(c)))
+	c.module.Plan()
+	if o.code == 125 {
+		t.Fatalf("%s: %s", point, o.stderr)
+	}
+	now := state(c)
+	if now != old && !s.isNew(now) {
+		t.Errorf("%s (exit %d): neither the old state nor the new:\n%s\n%s", point, o.code, now, o.stderr)
+		return
+	}
+	if o.code == 0 && !s.isNew(now) {
+		t.Errorf("%s: it said that all went well, and the old state is there", point)
+	}
+	if again := c.run(s.args(c)...); again.code != 0 {
+		t.Errorf("%s: the second run: exit %d\n%s", point, again.code, again.stderr)
+		return
+	}
+	if now = state(c); !s.isNew(now) {
+		t.Errorf("%s: after the second run:\n%s", point, now)
+	}
+	for name := range c.tree() {
+		if strings.HasSuffix(name, ".new") || strings.HasSuffix(name, ".journal") || strings.Contains(name, "pending") {
+			t.Errorf("%s: left behind: %s", point, name)
+		}
+	}
+	objects := c.token.Snapshot(c.t)
+	count := func(class string) int { return strings.Count("\n"+objects, "\n"+class+" ") }
+	keys, certificates, marks := count("secret-key"), count("certificate"), count("data")
+	// A new key leaves the old one to the backups; every run of it makes one more.
+	if limit := 1 + strings.Count(s.name, "new key")*2; keys < 1 || keys > limit || certificates > limit || marks > 1 {
+		t.Errorf("%s: %d keys, %d certificates, %d marks in the token:\n%s", point, keys, certificates, marks, objects)
+	}
+}
+
+// isNew tells whether a state is what the scenario makes.
+func (s scenario) isNew(state string) bool {
+	switch s.name {
+	case "config", "config again with a new key":
+		return strings.Contains(state, "sealed") && strings.Contains(state, "sso_domain=acme")
+	case "set":
+		return strings.Contains(state, "admin_port=9999")
+	}
+	return strings.Contains(state, "clear") && strings.Contains(state, "sso_domain=acme")
+}
+
+// state is how the connector stands, by what opens.
+func state(c *connector) string {
+	c.t.Helper()
+	o := c.run("unseal")
+	if o.code != 0 {
+		return fmt.Sprintf("exit %d", o.code)
+	}
+	mode := "sealed"
+	if _, err := os.Stat(c.data("sks.properties")); err != nil {
+		mode = "clear"
+	}
+	var lines []string
+	for line := range strings.Lines(o.stdout) {
+		if strings.HasPrefix(line, "sso_domain") || strings.HasPrefix(line, "admin_port") || strings.HasPrefix(line, "instance_number") {
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	return mode + " " + strings.Join(lines, " ")
+}
+
+// pristine is a copy of base and token, to go back to.
+type pristine struct {
+	c       *connector
+	folders map[string]string // copy -> original
+}
+
+func newPristine(c *connector) pristine {
+	p := pristine{c, map[string]string{
+		filepath.Join(c.dir, "pristine-base"): c.base, filepath.Join(c.dir, "pristine-token"): c.token.Dir,
+	}}
+	for to, from := range p.folders {
+		p.copy(from, to)
+	}
+	return p
+}
+
+func (p pristine) restore() {
+	p.c.t.Helper()
+	p.c.module.Plan()
+	for from, to := range maps.All(p.folders) {
+		p.copy(from, to)
+	}
+}
+
+func (p pristine) copy(from, to string) {
+	p.c.t.Helper()
+	if err := os.RemoveAll(to); err != nil {
+		p.c.t.Fatal(err)
+	}
+	if out, err := exec.Command("cp", "-a", from, to).CombinedOutput(); err != nil {
+		p.c.t.Fatalf("%v\n%s", err, out)
+	}
+}

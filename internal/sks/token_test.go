@@ -1,0 +1,91 @@
+package sks_test
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ssovault/internal/sks"
+)
+
+func TestTriesAreSaidAsClauses(t *testing.T) {
+	for tries, want := range map[sks.Tries]string{
+		sks.TriesUnknown: "does not say",
+		sks.TriesLow:     "refused since",
+		sks.TriesFinal:   "one more",
+		sks.TriesLocked:  "locked",
+		"another":        "does not say",
+	} {
+		if got := tries.String(); !strings.Contains(got, want) {
+			t.Errorf("%q is said as %q", string(tries), got)
+		}
+	}
+}
+
+func TestTokenIsNamed(t *testing.T) {
+	got := sks.Token{Label: "Partition 1", Serial: "4711", Slot: 3}.String()
+	if want := "Partition 1 (serial 4711, slot 3)"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestKeyIDHasOneSpelling(t *testing.T) {
+	id := sks.NewKeyID()
+	if id == sks.NewKeyID() || id == (sks.KeyID{}) {
+		t.Error("ids repeat")
+	}
+	if got, err := sks.ParseKeyID(id.String()); err != nil || got != id {
+		t.Errorf("%s is read as %s, %v", id, got, err)
+	}
+	b, err := json.Marshal(id)
+	if err != nil || string(b) != `"`+id.String()+`"` {
+		t.Errorf("JSON %s, %v", b, err)
+	}
+	var back sks.KeyID
+	if err := json.Unmarshal(b, &back); err != nil || back != id {
+		t.Errorf("JSON %s is read as %s, %v", b, back, err)
+	}
+	good := "00112233445566778899aabbccddeeff"
+	for _, bad := range []string{"", good[2:], good + "00", strings.ToUpper(good), "zz" + good[2:], good[:31]} {
+		if id, err := sks.ParseKeyID(bad); err == nil {
+			t.Errorf("%q is read as %s", bad, id)
+		}
+	}
+}
+
+func TestMarkIsChecked(t *testing.T) {
+	good := sks.Mark{Generation: 1, SaveID: "00112233445566778899aabbccddeeff"}
+	if err := good.Check(); err != nil {
+		t.Error(err)
+	}
+	for _, bad := range []sks.Mark{{}, {Generation: 1}, {SaveID: good.SaveID}, {Generation: 1, SaveID: good.SaveID + "0"}} {
+		if bad.Check() == nil {
+			t.Errorf("%+v passes", bad)
+		}
+	}
+}
+
+func TestVendors(t *testing.T) {
+	seen := map[string]bool{}
+	for _, v := range sks.Vendors() {
+		if seen[v.Name] {
+			t.Errorf("%s is there twice", v.Name)
+		}
+		seen[v.Name] = true
+		if sks.VendorNamed(v.Name).Name != v.Name {
+			t.Errorf("%s is not found", v.Name)
+		}
+		for _, l := range v.Libraries {
+			if !filepath.IsAbs(l) {
+				t.Errorf("%s: %s is no absolute path", v.Name, l)
+			}
+		}
+	}
+	if got := sks.VendorNamed("unheard of").Name; got != sks.Other {
+		t.Errorf("an unknown type is %s", got)
+	}
+	if !sks.VendorNamed(sks.SoftHSM).Serialise || sks.VendorNamed(sks.Luna).Serialise {
+		t.Error("SoftHSM alone is serialised")
+	}
+}

@@ -1,0 +1,42 @@
+#!/bin/bash
+# How fast ssovault is, beside the smallest C program that does the same and
+# beside Java's own way, on a throw-away SoftHSM token. It prints tables and
+# judges nothing. Give it a quiet machine.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+here=$PWD/testdata/bench
+ssovault=$PWD/bin/ssovault
+umask 077
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/tokens" "$work/in" "$work/plain" "$work/classes"
+
+headers=$(go list -m -f '{{.Dir}}' github.com/miekg/pkcs11)
+c() { gcc -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -I"$headers" -o "$@"; }
+c "$work/start" "$here"/least/{start,token}.c -ldl
+c "$work/bulk" "$here"/least/{bulk,token}.c -ldl
+c "$work/peak" "$here/least/peak.c"
+c "$work/delay.so" -O1 -fPIC -shared -fvisibility=hidden testdata/p11fault/*.c -ldl -lpthread
+javac -d "$work/classes" "$here/Start.java"
+CGO_ENABLED=1 go build -trimpath -o "$work/measure" ./testdata/bench/measure
+
+export SOFTHSM2_CONF=$work/softhsm2.conf
+printf 'directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\n' "$work/tokens" >"$SOFTHSM2_CONF"
+softhsm2-util --init-token --free --label demo --so-pin 87654321 --pin 12345678 >/dev/null
+openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj /CN=sso.example.com \
+	-keyout "$work/in/key.pem" -out "$work/in/cert.pem" 2>/dev/null
+openssl pkcs12 -export -inkey "$work/in/key.pem" -in "$work/in/cert.pem" -name sso -passout pass:changeit -out "$work/in/sso.p12"
+echo changeit >"$work/in/store.pass"
+echo 12345678 >"$work/in/token.pin"
+cp testdata/demo/metadata.xml "$work/in/"
+sed "s|@IN@|$work/in|g" testdata/demo/answers.properties >"$work/in/answers.properties"
+"$ssovault" --base "$work/plain" config --answers "$work/in/answers.properties" >/dev/null 2>"$work/in/dialog" ||
+	{ cat "$work/in/dialog" >&2; exit 1; }
+
+# The same folder once more, with a millisecond before each call to the library.
+cp -a "$work/plain" "$work/slow"
+library=$(sed -n 's/^sks\.library=//p' "$work/plain/data/sks.properties")
+printf 'library %s\ndelay-us 1000\n' "$library" >"$work/delay.so.conf"
+sed -i "s|^sks\.library=.*|sks.library=$work/delay.so|" "$work/slow/data/sks.properties"
+
+"$work/measure" "$work" "$ssovault"
