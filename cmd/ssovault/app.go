@@ -132,11 +132,14 @@ func (a *app) open(ctx context.Context, use vault.Use) (*vault.Folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := vault.Open(ctx, base, use, a.lockWait)
+	f, err := vault.Find(base)
 	if err != nil {
 		return nil, err
 	}
 	a.logFile.path = f.Log()
+	if err := f.Lock(ctx, use, a.lockWait); err != nil {
+		return nil, err
+	}
 	return f, nil
 }
 

@@ -211,6 +211,7 @@ func TestEveryCause(t *testing.T) {
 			whole.restore()
 			c.module.Return()
 			c.module.Plan()
+			c.module.Reset()
 			c.t = t
 			row.do()
 			if row.exit == 30 && row.name == "base open to all" {
@@ -226,6 +227,7 @@ func TestEveryCause(t *testing.T) {
 	c.t = t
 	t.Run("garbage on standard output", func(t *testing.T) {
 		whole.restore()
+		c.module.Reset()
 		c.module.Plan("on C_Decrypt 1 garbage 100000", "on C_Login 1 garbage 5000")
 		if o := c.run("unseal", "--file", "shared"); o.code != 0 || !strings.HasPrefix(o.stdout, "sso_domain=acme\n") || o.stderr != "" {
 			t.Errorf("exit %d, %q\n%s", o.code, o.stdout[:min(60, len(o.stdout))], o.stderr)

@@ -39,7 +39,10 @@ func program(t testing.TB) string {
 		if builtIn, buildErr = os.MkdirTemp("", "ssovault-built-"); buildErr != nil {
 			return
 		}
-		// Its folder must satisfy what ssovault demands of what it loads.
+		// Another user runs it too.
+		if buildErr = os.Chmod(builtIn, 0o755); buildErr != nil {
+			return
+		}
 		cmd := exec.Command("go", "build", "-o", filepath.Join(builtIn, "ssovault"), ".")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			buildErr = fmt.Errorf("%w\n%s", err, out)

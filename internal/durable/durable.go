@@ -34,8 +34,14 @@ func Cause(err error) fault.Cause {
 	return fault.Unclassified
 }
 
-// wrap says what was being done, and keeps the cause.
+// wrap gives an error its cause, and says what was being done unless the error
+// of package os does so itself, with the path.
 func wrap(err error, format string, args ...any) error {
+	var path *fs.PathError
+	var link *os.LinkError
+	if errors.As(err, &path) || errors.As(err, &link) {
+		return &fault.Error{Cause: Cause(err), Err: err}
+	}
 	return fault.Wrap(Cause(err), err, format, args...)
 }
 

@@ -234,12 +234,10 @@ func Of(err error) Cause {
 // HintFor gives the remedy for err: the advice of the outermost Error that has
 // one, else that of the cause.
 func HintFor(err error) string {
-	for e := (*Error)(nil); errors.As(err, &e); err = e.Err {
+	var e *Error
+	for inner := err; errors.As(inner, &e); inner = e.Err {
 		if e.Advice != "" {
 			return e.Advice
-		}
-		if e.Err == nil {
-			break
 		}
 	}
 	return Of(err).Hint()

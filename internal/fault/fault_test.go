@@ -72,7 +72,9 @@ func TestWrap(t *testing.T) {
 	if Of(errors.New("x")) != Unclassified || Of(nil) != Unclassified {
 		t.Error("an unknown error has a cause")
 	}
-	if HintFor(New(Tampered, "x")) != Tampered.Hint() {
-		t.Error("the cause's own hint is lost")
+	for _, err := range []error{New(Tampered, "x"), Wrap(Unclassified, New(Tampered, "x"), "y"), Wrap(Tampered, errors.New("x"), "y"), Tampered} {
+		if HintFor(err) != Tampered.Hint() {
+			t.Errorf("%v: the cause's own hint is lost", err)
+		}
 	}
 }

@@ -44,10 +44,22 @@ type Folder struct {
 	lock  *flock.Flock // nil when nothing is locked
 }
 
-// Open checks that nobody else could have put things there, becomes the
-// folder's owner when started as root, and takes the lock. Cause NotPermitted,
-// NoConfiguration (no such folder) or Busy.
+// Open finds the folder and locks it for a use. Causes as Find and Lock.
 func Open(ctx context.Context, base string, use Use, wait time.Duration) (*Folder, error) {
+	f, err := Find(base)
+	if err == nil {
+		err = f.Lock(ctx, use, wait)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// Find checks that nobody else could have put things there, and becomes the
+// folder's owner when started as root. Cause NotPermitted or NoConfiguration
+// (no such folder).
+func Find(base string) (*Folder, error) {
 	base, err := filepath.Abs(base)
 	if err != nil {
 		return nil, fault.Wrap(fault.NotPermitted, err, "find the install folder")
@@ -63,16 +75,23 @@ func Open(ctx context.Context, base string, use Use, wait time.Duration) (*Folde
 	if err := f.checkFolders(); err != nil {
 		return nil, err
 	}
-	if err := f.take(ctx, use, wait); err != nil {
-		return nil, err
-	}
-	if use == Change {
-		if err := f.settleJournal(); err != nil {
-			f.Close()
-			return nil, err
-		}
-	}
 	return f, nil
+}
+
+// Lock takes the lock for a use, and for Change finishes a save that was cut
+// off. Cause Busy when it is not free within wait.
+func (f *Folder) Lock(ctx context.Context, use Use, wait time.Duration) error {
+	if err := f.take(ctx, use, wait); err != nil {
+		return err
+	}
+	if use != Change {
+		return nil
+	}
+	if err := f.settleJournal(); err != nil {
+		f.Close()
+		return err
+	}
+	return nil
 }
 
 // Close gives the lock back.
