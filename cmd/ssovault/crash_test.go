@@ -181,9 +181,9 @@ func state(c *connector) string {
 	if o.code != 0 {
 		return fmt.Sprintf("exit %d", o.code)
 	}
-	mode := "sealed"
-	if _, err := os.Stat(c.data("sks.properties")); err != nil {
-		mode = "clear"
+	mode := "clear"
+	if strings.Contains(c.run("status", "--json").stdout, `"mode": "sealed"`) {
+		mode = "sealed"
 	}
 	var lines []string
 	for line := range strings.Lines(o.stdout) {

@@ -93,16 +93,16 @@ func TestBrokenOffAtEveryQuestion(t *testing.T) {
 			return err
 		},
 		"Ctrl-C": func(s *scene, lines []string) error {
-			_, _, _, err := s.atTerminal(200, func(c *console) { c.press(strings.Join(append(lines, "half a\x03"), "\r")) })
+			_, _, _, err := s.atTerminal(200, breakOff(lines, "half a\x03"))
 			return err
 		},
 		"Ctrl-D": func(s *scene, lines []string) error {
-			_, _, _, err := s.atTerminal(200, func(c *console) { c.press(strings.Join(append(lines, "\x04"), "\r")) })
+			_, _, _, err := s.atTerminal(200, breakOff(lines, "\x04"))
 			return err
 		},
 	}
 	for name, prepare := range dialogs {
-		for way, breakOff := range ways {
+		for way, leave := range ways {
 			t.Run(name+"/"+way, func(t *testing.T) {
 				s, p := prepare(t)
 				instance := ""
@@ -111,7 +111,7 @@ func TestBrokenOffAtEveryQuestion(t *testing.T) {
 				}
 				disk, tokens := s.disk(), s.shelf.snapshot(t, instance)
 				for n := range p {
-					if err := breakOff(s, p.lines()[:n:n]); !wizardInterrupted(err) {
+					if err := leave(s, p.lines()[:n:n]); !wizardInterrupted(err) {
 						t.Fatalf("at question %d (%s): %v", n, p[n].key, err)
 					}
 					if now := s.disk(); now != disk {

@@ -22,6 +22,7 @@ type console struct {
 	tty      *os.File // the side of the program
 	emulator vt10x.Terminal
 	read     chan struct{} // closed when all output was read
+	asked    chan wizard.Question
 
 	mu    sync.Mutex
 	raw   bytes.Buffer
@@ -30,7 +31,7 @@ type console struct {
 
 func newConsole(t *testing.T, columns int) *console {
 	t.Helper()
-	c := &console{t: t, read: make(chan struct{})}
+	c := &console{t: t, read: make(chan struct{}), asked: make(chan wizard.Question, 100)}
 	c.grown = sync.NewCond(&c.mu)
 	var err error
 	if c.keyboard, c.tty, err = pty.Open(); err != nil {
@@ -107,11 +108,39 @@ func (s *scene) atTerminal(columns int, typing func(c *console)) (result wizard.
 	}
 	typed := make(chan struct{})
 	go func() { defer close(typed); typing(c) }()
-	result, err = s.wizard().Run(s.t.Context(), front)
+	result, err = s.wizard().Run(s.t.Context(), &announcing{Front: front, asked: c.asked})
+	close(c.asked)
 	front.Close()
 	screen = c.screen()
 	<-typed
 	return result, screen, c.raw.String(), err
+}
+
+// announcing tells which question comes, before it does.
+type announcing struct {
+	wizard.Front
+	asked chan wizard.Question
+}
+
+func (a *announcing) Ask(q wizard.Question) (string, error) {
+	a.asked <- q
+	return a.Front.Ask(q)
+}
+
+// breakOff pastes lines, and presses keys at the question after them. Earlier,
+// Ctrl-C would be a signal.
+func breakOff(lines []string, keys string) func(*console) {
+	return func(c *console) {
+		if len(lines) > 0 {
+			paste(lines)(c)
+		}
+		for range lines {
+			<-c.asked
+		}
+		q := <-c.asked
+		c.shows(q.Line())
+		c.press(keys)
+	}
 }
 
 // paste gives all lines to the terminal at once.
