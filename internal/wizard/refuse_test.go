@@ -26,7 +26,7 @@ func TestRefusedAnswers(t *testing.T) {
 		{"key_store_password", "wrong", "the password is wrong, or the file is damaged"},
 		{"saml_file", "FILES/text", "the file is not XML"},
 		{"sks", "perhaps", `answer y or n, not "perhaps"`},
-		{"sks_type", "Safe", `"Safe" is none of 1 Gemalto SafeNet Luna HSM, 2 SafeNet ProtectServer, 3 SoftHSM, 4 Other PKCS#11`},
+		{"sks_type", "Paper", `"Paper" is none of 1 Gemalto SafeNet Luna HSM, 2 SafeNet ProtectServer, 3 SoftHSM, 4 Other PKCS#11`},
 		{"sks_type", "S", `"S" can be several of`},
 		{"-parameters", "0,1234", "press Enter: slot and password are asked for next"},
 		{"sks_slot", "", "a slot number, a label or a serial number is needed; the library sees luna-a"},
@@ -54,8 +54,8 @@ func TestRefusedAnswers(t *testing.T) {
 			if !strings.Contains(transcript, tc.says) || result.Mark.Generation != 1 {
 				t.Errorf("no %q in\n%s", tc.says, transcript)
 			}
-			if strings.HasPrefix(tc.key, "-") || answer != "" && tc.key == "sks" {
-				return // nothing that prepared answers could hold
+			if strings.HasPrefix(tc.key, "-") || tc.key == "sks" || answer == "paper" {
+				return // package answers refuses it before
 			}
 			s.base = t.TempDir()
 			disk := s.disk()

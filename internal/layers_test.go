@@ -1,0 +1,95 @@
+package internal
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// floors are the packages from the ground up: each may import those below its
+// own floor only. CONTRIBUTING.md draws the plan.
+var floors = [][]string{
+	{"fault", "secret", "durable", "owner"},
+	{"properties", "keystore", "saml", "pin", "sks"},
+	{"encp", "cryptoki"},
+	{"sks/p11", "sks/helper", "sks/memory", "sks/skstest"},
+	{"vault"},
+	{"wizard", "doctor", "launch", "answers"},
+}
+
+// within are the imports inside one floor that the plan allows.
+var within = map[string][]string{
+	"durable":    {"fault"},
+	"owner":      {"fault"},
+	"sks/helper": {"sks/p11"},
+	"wizard":     {"answers"},
+}
+
+// keepers may import what nobody else may.
+var keepers = map[string][]string{
+	"github.com/ThalesIgnite/crypto11":           {"ssovault/internal/sks/p11"},
+	"github.com/miekg/pkcs11":                    {"ssovault/internal/sks/p11", "ssovault/internal/cryptoki"},
+	"github.com/manifoldco/promptui":             {"ssovault/internal/wizard"},
+	"github.com/rs/zerolog":                      {"ssovault/cmd/ssovault"},
+	"github.com/spf13/cobra":                     {"ssovault/cmd/ssovault"},
+	"ssovault/internal/sks/p11":                  {"ssovault/internal/sks/helper"},
+	"ssovault/internal/sks/memory":               {}, // tests only
+	"ssovault/internal/sks/skstest":              {},
+	"ssovault/internal/p11test":                  {},
+	"github.com/pavlo-v-chernykh/keystore-go/v4": {"ssovault/internal/keystore"},
+}
+
+type listed struct {
+	ImportPath string
+	Imports    []string
+}
+
+func TestImportsGoDownOnly(t *testing.T) {
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "../...")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	floorOf := map[string]int{}
+	for i, names := range floors {
+		for _, n := range names {
+			floorOf["ssovault/internal/"+n] = i
+		}
+	}
+	seen := 0
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		for _, imported := range p.Imports {
+			if allowed, kept := keepers[imported]; kept && !slices.Contains(allowed, p.ImportPath) {
+				t.Errorf("%s imports %s, which only %v may", p.ImportPath, imported, allowed)
+			}
+		}
+		mine, known := floorOf[p.ImportPath]
+		if !known {
+			if strings.HasPrefix(p.ImportPath, "ssovault/internal/") && p.ImportPath != "ssovault/internal/p11test" && p.ImportPath != "ssovault/internal/sks/skstest" {
+				t.Errorf("%s has no floor: put it into the plan", p.ImportPath)
+			}
+			continue
+		}
+		seen++
+		for _, imported := range p.Imports {
+			theirs, ours := floorOf[imported]
+			name := strings.TrimPrefix(imported, "ssovault/internal/")
+			if ours && theirs >= mine && !slices.Contains(within[strings.TrimPrefix(p.ImportPath, "ssovault/internal/")], name) {
+				t.Errorf("%s (floor %d) imports %s (floor %d)", p.ImportPath, mine, imported, theirs)
+			}
+		}
+	}
+	if want := len(floorOf); seen != want {
+		t.Errorf("%d packages of the plan are there, %d are in it", seen, want)
+	}
+}
