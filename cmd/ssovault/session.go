@@ -87,6 +87,21 @@ func (s *session) close() {
 	}
 }
 
+// view opens the settings for something that only reads them.
+func (a *app) view(ctx context.Context, need access, do func(*session, vault.Settings) error) error {
+	need.use = vault.Read
+	s, err := a.openSettings(ctx, need)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	set, err := s.settings()
+	if err != nil {
+		return err
+	}
+	return do(s, set)
+}
+
 // change opens the settings, lets edit change them, and makes one save of it.
 // edit says false when there is nothing to save.
 func (a *app) change(ctx context.Context, need access, edit func(*session, *vault.Save) (bool, error)) error {

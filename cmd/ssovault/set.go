@@ -26,22 +26,15 @@ func (a *app) getCommand() *cobra.Command {
 		Example: `  ssovault get sso_domain`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.openSettings(cmd.Context(), access{use: vault.Read})
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			set, err := s.settings()
-			if err != nil {
-				return err
-			}
-			for _, in := range []*properties.Set{set.Instance, set.Shared} {
-				if value, ok := in.Get(args[0]); ok {
-					_, err := fmt.Fprintln(a.out, value)
-					return err
+			return a.view(cmd.Context(), access{}, func(_ *session, set vault.Settings) error {
+				for _, in := range []*properties.Set{set.Instance, set.Shared} {
+					if value, ok := in.Get(args[0]); ok {
+						_, err := fmt.Fprintln(a.out, value)
+						return err
+					}
 				}
-			}
-			return fault.New(fault.Usage, "there is no setting %q", args[0]).With("see 'ssovault show'")
+				return fault.New(fault.Usage, "there is no setting %q", args[0]).With("see 'ssovault show'")
+			})
 		},
 	}
 }
@@ -95,7 +88,7 @@ that --key-store-password-source and --key-password-source name.`,
 						return false, err
 					}
 				}
-				if err := checkKeyStore(save, s.folder); err != nil {
+				if err := checkKeyStore(save); err != nil {
 					return false, err
 				}
 				return len(save.Files) > 0 || !before.equal(save.Settings), nil
@@ -242,7 +235,7 @@ func takeIn(save *vault.Save, kind, path string) (name string, err error) {
 
 // checkKeyStore makes sure that a key store which is being taken in opens with
 // the passwords that will be set.
-func checkKeyStore(save *vault.Save, _ *vault.Folder) error {
+func checkKeyStore(save *vault.Save) error {
 	content, ok := save.Files[save.Settings.Bound.KeyStore.Name]
 	if !ok {
 		return nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -26,34 +27,32 @@ key, token or pin is always masked. --reveal unmasks all.`,
   ssovault show --json | jq .shared`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := a.openSettings(cmd.Context(), access{use: vault.Read})
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			set, err := s.settings()
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(a.out, map[string]any{"instance": masked(set.Instance, reveal), "shared": masked(set.Shared, reveal)})
-			}
-			w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-			for _, one := range []struct {
-				name string
-				set  *properties.Set
-			}{{"instance", set.Instance}, {"shared", set.Shared}} {
-				values := masked(one.set, reveal)
-				for _, key := range one.set.Keys() {
-					fmt.Fprintf(w, "%s\t%s\t%s\n", one.name, key, oneLine(values[key]))
+			return a.view(cmd.Context(), access{}, func(_ *session, set vault.Settings) error {
+				if asJSON {
+					return printJSON(a.out, map[string]any{"instance": masked(set.Instance, reveal), "shared": masked(set.Shared, reveal)})
 				}
-			}
-			return w.Flush()
+				return printTable(a.out, set, reveal)
+			})
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.Flags().BoolVar(&reveal, "reveal", false, "print secrets too")
 	return c
+}
+
+// printTable prints a line for each setting.
+func printTable(out io.Writer, s vault.Settings, reveal bool) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, one := range []struct {
+		name string
+		set  *properties.Set
+	}{{"instance", s.Instance}, {"shared", s.Shared}} {
+		values := masked(one.set, reveal)
+		for _, key := range one.set.Keys() {
+			fmt.Fprintf(w, "%s\t%s\t%s\n", one.name, key, oneLine(values[key]))
+		}
+	}
+	return w.Flush()
 }
 
 // masked gives a set as a map, with masks in place of what is not shown.
@@ -90,34 +89,27 @@ Exit status 0 also when there are differences.`,
   ssovault export | ssovault --base /other diff -`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.openSettings(cmd.Context(), access{use: vault.Read})
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			now, err := s.settings()
-			if err != nil {
-				return err
-			}
-			then, err := a.copyOf(cmd, s, args)
-			if err != nil {
-				return err
-			}
-			changes := append(compare("instance", then.Instance, now.Instance), compare("shared", then.Shared, now.Shared)...)
-			if asJSON {
-				return printJSON(a.out, changes)
-			}
-			for _, c := range changes {
-				fmt.Fprintln(a.out, c)
-			}
-			return nil
+			return a.view(cmd.Context(), access{}, func(s *session, now vault.Settings) error {
+				then, err := a.copyOf(cmd, s, args)
+				if err != nil {
+					return err
+				}
+				changes := append(compare("instance", then.Instance, now.Instance), compare("shared", then.Shared, now.Shared)...)
+				if asJSON {
+					return printJSON(a.out, changes)
+				}
+				for _, c := range changes {
+					fmt.Fprintln(a.out, c)
+				}
+				return nil
+			})
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }
 
-// change is one difference between two sets, masked.
+// difference is one change between two sets, masked.
 type difference struct {
 	File string  `json:"file"`
 	Key  string  `json:"key"`
@@ -194,5 +186,9 @@ func (a *app) copyOf(cmd *cobra.Command, s *session, args []string) (vault.Setti
 			return plain.Parse()
 		}
 	}
-	return a.readExport(args[0], "")
+	then, err := a.readExport(args[0], "")
+	if err == nil && (then.Instance == nil || then.Shared == nil) {
+		err = fault.New(fault.Usage, "%s does not hold both files", args[0])
+	}
+	return then, err
 }

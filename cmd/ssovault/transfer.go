@@ -34,12 +34,7 @@ ssovault itself writes nothing unsealed to a disk. Import reads it back.`,
 			if err := o.check(a); err != nil {
 				return err
 			}
-			s, err := a.openSettings(cmd.Context(), access{use: vault.Read})
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			return o.print(a.out, s)
+			return a.printSettings(cmd.Context(), o, access{})
 		},
 	}
 	o.flags(c, "json")

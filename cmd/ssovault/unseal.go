@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -57,17 +58,23 @@ then shared.`,
 			if err := o.check(a); err != nil {
 				return err
 			}
-			s, err := a.openSettings(cmd.Context(), access{use: vault.Read, boundFiles: !withoutKeyStore})
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			return o.print(a.out, s)
+			return a.printSettings(cmd.Context(), o, access{boundFiles: !withoutKeyStore})
 		},
 	}
 	o.flags(c, "properties")
 	c.Flags().BoolVar(&withoutKeyStore, "without-keystore", false, "go on although the key store or the metadata is missing")
 	return c
+}
+
+// printSettings is what unseal and export do.
+func (a *app) printSettings(ctx context.Context, o output, need access) error {
+	need.use = vault.Read
+	s, err := a.openSettings(ctx, need)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return o.print(a.out, s)
 }
 
 // print writes the settings of an open session.
