@@ -32,8 +32,8 @@ func (c *connector) dialog() []string {
 }
 
 // onTerminal runs ssovault with a terminal of its own; each answer is typed
-// when its question shows. keys come in the place of the answer after them.
-func (c *connector) onTerminal(answers []string, keys string, args ...string) (shown string, code int) {
+// when its question shows. After them keys are pressed, when at shows.
+func (c *connector) onTerminal(answers []string, at, keys string, args ...string) (shown string, code int) {
 	c.t.Helper()
 	cmd := c.command(args...)
 	terminal, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 50, Cols: 200})
@@ -43,6 +43,7 @@ func (c *connector) onTerminal(answers []string, keys string, args ...string) (s
 	defer terminal.Close()
 	var all bytes.Buffer
 	answered := 0 // bytes of the output before the last answer
+	pressed := false
 	b := make([]byte, 4096)
 	for {
 		n, err := terminal.Read(b)
@@ -50,13 +51,18 @@ func (c *connector) onTerminal(answers []string, keys string, args ...string) (s
 		if err != nil { // the terminal is hung up: ssovault has ended
 			break
 		}
-		if tail := all.Bytes()[answered:]; !bytes.HasSuffix(tail, []byte(": ")) {
+		text, awaited := keys, at
+		if len(answers) > 0 {
+			awaited = ": "
+		}
+		if tail := all.Bytes()[answered:]; pressed || !bytes.HasSuffix(tail, []byte(awaited)) {
 			continue
 		}
 		answered = all.Len()
-		text := keys
 		if len(answers) > 0 {
 			text, answers = answers[0]+"\r", answers[1:]
+		} else {
+			pressed = true
 		}
 		if _, err := terminal.WriteString(text); err != nil {
 			c.t.Fatal(err)
@@ -69,7 +75,7 @@ func (c *connector) onTerminal(answers []string, keys string, args ...string) (s
 // A person, a pipe and the real token: same words, sealed settings that open.
 func TestConfigDialogOnARealToken(t *testing.T) {
 	c := newConnector(t)
-	shown, code := c.onTerminal(c.dialog(), "\x04", "-config")
+	shown, code := c.onTerminal(c.dialog(), ": ", "\x04", "-config")
 	if code != 0 || !strings.Contains(shown, "\n1 certificates found\n") {
 		t.Fatalf("exit %d\n%s", code, shown)
 	}
@@ -107,7 +113,7 @@ func TestConfigBrokenOffOnARealToken(t *testing.T) {
 	token, before := c.token.Snapshot(t), c.tree()
 	second := []string{"", "", "", "", "", "8181", "", "", "", "", "", "", "", "", "", "", "", "", "", "", "", "", "", "", ""}
 	for n := 0; n < len(second)-1; n += 4 {
-		if shown, code := c.onTerminal(second[:n:n], "\x03", "-config"); code != 130 {
+		if shown, code := c.onTerminal(second[:n:n], ": ", "\x03", "-config"); code != 130 {
 			t.Fatalf("Ctrl-C at question %d: exit %d\n%s", n, code, shown)
 		}
 		cmd := c.command("-config")
@@ -149,7 +155,7 @@ func TestConfigInterruptedWhileTheDeviceHangs(t *testing.T) {
 			at = i
 		}
 	}
-	shown, code := c.onTerminal(answers[:at:at], c.token.PIN+"\r\x03", "-config")
+	shown, code := c.onTerminal(answers[:at+1:at+1], "\r\n", "\x03", "-config")
 	if code != 130 || len(c.tree()) != 0 {
 		t.Errorf("exit %d, %v\n%s", code, c.tree(), shown)
 	}

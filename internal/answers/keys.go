@@ -13,7 +13,7 @@ import (
 type key struct {
 	name    string
 	text    string // what it is, for the commented file
-	byHand  string // its default, or ""
+	initial string // its default, or ""
 	source  bool   // it names where a secret comes from
 	yesOrNo bool
 	must    bool // it has no default at the first configuration
@@ -24,28 +24,28 @@ const sourceSuffix = "_source"
 
 // keys is every key, in the order of the dialog.
 var keys = slices.Concat(settings(), []key{
-	{name: "sks", text: "Configure Secure Key Storage: y or n (the settings lie in the clear)", byHand: "n", yesOrNo: true},
+	{name: "sks", text: "Configure Secure Key Storage: y or n (the settings lie in the clear)", initial: "n", yesOrNo: true},
 	{name: "sks_type", text: "Type of Secure Key Storage: its name, a unique prefix, or its number in the dialog"},
 	{name: "sks_library", text: "PKCS#11 library: an absolute path; needed for 'Other PKCS#11', and where the library of the type lies in an unusual place"},
 	{name: "sks_slot", text: "the token: its slot number, label or serial number"},
 	{name: "sks_password" + sourceSuffix, text: "the token's password", source: true},
 	{name: "chain_file", text: "Certificate chain file; empty: the SSL certificate file"},
 	{name: "chain_password" + sourceSuffix, text: "Certificate chain file password; empty: none, or that of the SSL certificate file", source: true},
-	{name: "pin_source", text: "how the service gets the password at start", byHand: "file", source: true},
-	{name: "renew_secrets", text: "make new secrets when files are sealed that lay in the clear: y or n", byHand: "n", yesOrNo: true},
-	{name: "start_afresh", text: "begin anew when the present files cannot be opened; they are kept aside: y or n", byHand: "n", yesOrNo: true},
+	{name: "pin_source", text: "how the service gets the password at start", initial: "file", source: true},
+	{name: "renew_secrets", text: "make new secrets when files are sealed that lay in the clear: y or n", initial: "n", yesOrNo: true},
+	{name: "start_afresh", text: "begin anew when the present files cannot be opened; they are kept aside: y or n", initial: "n", yesOrNo: true},
 })
 
 // settings are the keys of the schema that somebody answers.
 func settings() []key {
 	var all []key
 	for _, s := range properties.Schema() {
-		k := key{name: s.Key, text: s.Question, byHand: s.Default}
+		k := key{name: s.Key, text: s.Question, initial: s.Default}
 		switch {
 		case s.Generated:
 			continue
 		case s.Secret:
-			k.name, k.source, k.byHand = s.Key+sourceSuffix, true, ""
+			k.name, k.source, k.initial = s.Key+sourceSuffix, true, ""
 			k.text += "; empty: none, or unchanged"
 		case s.DefaultFrom != "":
 			k.text += "; empty: as " + s.DefaultFrom

@@ -22,7 +22,7 @@ func Template(hostname string) []byte {
 # without changing anything.
 `)
 	for _, k := range keys {
-		value := k.byHand
+		value := k.initial
 		if k.name == hostKey {
 			value = hostname
 		}

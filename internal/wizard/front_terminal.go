@@ -71,7 +71,6 @@ func (t *Terminal) Ask(q Question) (string, error) {
 	if err := t.setSignals(false); err != nil {
 		return "", interrupted(err)
 	}
-	defer t.setSignals(true)
 	question := q.Line()
 	fmt.Fprint(t.out, question)
 	line := &typedLine{keys: t.keys}
@@ -89,6 +88,10 @@ func (t *Terminal) Ask(q Question) (string, error) {
 		prompt.Mask = ' '
 	}
 	_, err := prompt.Run()
+	// Before the line ends on the screen: who sees it may press Ctrl-C.
+	if signalErr := t.setSignals(true); err == nil {
+		err = signalErr
+	}
 	s.end()
 	switch {
 	case line.by == keyEnter:

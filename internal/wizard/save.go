@@ -48,7 +48,7 @@ func (d *dialog) save() (Result, error) {
 	d.sayPlan(result)
 	out, err := f.Configure(d.ctx, plan, store, result.Token)
 	if err != nil {
-		return Result{}, d.brokenOff(err)
+		return Result{}, d.notSaved(f, out, err)
 	}
 	result.Mark, result.SKS = out.Mark, out.SKS
 	if err := d.tidy(f); err != nil {
@@ -56,6 +56,15 @@ func (d *dialog) save() (Result, error) {
 	}
 	d.sum(result, out.Remembers)
 	return result, nil
+}
+
+// notSaved tells a save that failed from one that holds although the device
+// could not be told of it: "nothing was changed" would then be wrong.
+func (d *dialog) notSaved(f *vault.Folder, out vault.Outcome, err error) error {
+	if now, scanErr := f.Scan(false); scanErr == nil && now.Mode == vault.ModeSealed && now.Mark() == out.Mark {
+		return fault.Wrap(fault.Unclassified, err, "the settings are sealed and saved, but")
+	}
+	return d.brokenOff(err)
 }
 
 func (d *dialog) openForChange() (*vault.Folder, error) {

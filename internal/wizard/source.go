@@ -1,7 +1,6 @@
 package wizard
 
 import (
-	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -54,7 +53,7 @@ func (d *dialog) judgeSource(source pin.Source) error {
 		return end(interrupted(d.ctx.Err()))
 	case fault.Of(err) == fault.NotPermitted:
 		return err
-	case errors.Is(err, pin.ErrNone), err != nil:
+	case err != nil:
 		d.say("Warning: %v. The service needs it at its start.", err)
 		return nil
 	case !v.Equal(d.sks.pin):

@@ -107,8 +107,11 @@ func (d *dialog) wipe() {
 
 func (d *dialog) layout() vault.Layout { return vault.Layout{Base: d.Base} }
 
-// interrupted is how a dialog ends that was broken off.
-func interrupted(why error) error { return fault.Wrap(fault.Interrupted, why, "the dialog") }
+// interrupted is how a dialog ends that was broken off, whatever that made of
+// the call that was under way.
+func interrupted(why error) error {
+	return &fault.Error{Op: "the dialog", Cause: fault.Interrupted, Err: why}
+}
 
 // emptySettings are those of a folder where nothing is configured.
 func emptySettings() vault.Settings {
