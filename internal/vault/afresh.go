@@ -21,11 +21,10 @@ const keptPrefix = "data.before-config-"
 // configuring anew. Only KeepAside and then Configure may follow; the save of
 // Configure replaces that journal. The errors are those of Open.
 func OpenAfresh(ctx context.Context, base string, wait time.Duration) (*Folder, error) {
-	f, err := Open(ctx, base, Look, wait)
+	f, err := Find(base)
 	if err != nil {
 		return nil, err
 	}
-	f.Close()
 	if err := f.take(ctx, Change, wait); err != nil {
 		return nil, err
 	}

@@ -75,6 +75,10 @@ func (f *Folder) Configure(ctx context.Context, p Plan, store sks.Store, token s
 	if err != nil {
 		return out, err
 	}
+	// The PIN works, so a refusal that is remembered says nothing any more.
+	if err := f.refusals().Forget(); err != nil {
+		return out, err
+	}
 	out.Remembers, err = advance(ctx, store, s.Instance, mark)
 	return out, err
 }

@@ -29,7 +29,7 @@ type Device struct {
 // The caller closes the store.
 func (f *Folder) Connect(ctx context.Context, s SKS, d Device) (sks.Store, sks.Token, error) {
 	var err error
-	if d.PINs.File, err = f.presentPINFile(); err != nil {
+	if d.PINs, err = f.PresentPINs(d.PINs); err != nil {
 		return nil, sks.Token{}, err
 	}
 	secretPIN, err := d.PINs.Read(ctx, s.PIN, "PIN of the token "+s.Label)
@@ -50,7 +50,7 @@ func (f *Folder) Login(ctx context.Context, s SKS, d Device, secretPIN secret.Va
 	}
 	defer unlock()
 
-	refusals := pin.Refusals{Path: f.refused()}
+	refusals := f.refusals()
 	identity := d.PINs.Identity(s.PIN)
 	access := s.Access()
 	if !d.TryPIN && !s.PIN.Attended() {
@@ -92,28 +92,31 @@ func (f *Folder) oneLogin(ctx context.Context, wait time.Duration) (unlock func(
 	return func() { _ = lock.Close() }, nil
 }
 
-// presentPINFile is where sks.pin is after the last whole save.
-func (f *Folder) presentPINFile() (string, error) {
+// PresentPINs gives a reader of sources for whom BASE/sks.pin is the file of
+// the last whole save, wherever a crash has left it.
+func (f *Folder) PresentPINs(r pin.Reader) (pin.Reader, error) {
+	r.File = f.PINFile()
 	j, err := f.readJournal()
 	if err != nil || j == nil {
-		return f.PINFile(), err
+		return r, err
 	}
 	for _, e := range j.Entries {
 		if e.Name == pinEntry {
-			return f.resolve(j, e)
+			r.File, err = f.resolve(j, e)
 		}
 	}
-	return f.PINFile(), nil
+	return r, err
 }
+
+func (f *Folder) refusals() pin.Refusals { return pin.Refusals{Path: f.refused()} }
 
 // RefusedBefore answers PINRefused when Connect would not log in.
 func (f *Folder) RefusedBefore(s SKS, pins pin.Reader) error {
-	file, err := f.presentPINFile()
+	pins, err := f.PresentPINs(pins)
 	if err != nil {
 		return err
 	}
-	pins.File = file
-	err = pin.Refusals{Path: f.refused()}.Check(s.Serial, string(s.Role), pins.Identity(s.PIN))
+	err = f.refusals().Check(s.Serial, string(s.Role), pins.Identity(s.PIN))
 	if errors.Is(err, fault.PINRefused) && s.PIN.Attended() {
 		return nil // a person may type another
 	}

@@ -2,8 +2,6 @@ package wizard
 
 import (
 	"bytes"
-	"context"
-	"errors"
 
 	"ssovault/internal/fault"
 	"ssovault/internal/pin"
@@ -91,33 +89,37 @@ func (d *dialog) offerAfresh(why error) error {
 	return nil
 }
 
-// unseal opens the sealed files with the PIN from its stored source.
+// unseal opens the sealed files with the PIN from its stored source. The token
+// is not told of a generation that it does not know: it learns that with the
+// save. The one thing that may be written before the last answer is the memory
+// of a refused PIN, since ten refusals lock a role of the HSM for everybody.
 func (d *dialog) unseal(f *vault.Folder) error {
 	c := d.was.contents
-	if !d.TryPIN && !c.SKS.PIN.Attended() {
-		if err := f.RefusedBefore(c.SKS, d.PINs); err != nil {
-			return err
-		}
-	}
-	var err error
-	if d.was.pin, err = d.storedPIN(c.SKS); err != nil {
+	pins, err := f.PresentPINs(d.PINs)
+	if err != nil {
 		return err
 	}
-	access := c.SKS.Access()
-	access.Unattended = !d.TryPIN && !c.SKS.PIN.Attended()
-	store, token, err := d.Dialer.Dial(d.ctx, access, d.was.pin.Clone())
+	if d.was.pin, err = d.storedPIN(pins, c.SKS); err != nil {
+		return err
+	}
+	device := vault.Device{Dialer: d.Dialer, PINs: pins, TryPIN: d.TryPIN, Now: d.Now}
+	store, token, err := f.Login(d.ctx, c.SKS, device, d.was.pin.Clone())
 	if err != nil {
-		return d.rememberRefusal(f, c.SKS, fault.Wrap(fault.Unreachable, err, "log in to the token %s", c.SKS.Label))
+		return err
 	}
 	defer store.Close() // only read from: nothing depends on how it ends
 	if token.Replaced {
 		d.say("No token has the serial number %s; %s was taken in its place.", c.SKS.Serial, token)
 	}
-	plain, rollback, err := c.Unseal(d.ctx, looking(store))
+	plain, err := c.OpenCopy(d.ctx, store)
 	if err != nil {
 		return err
 	}
 	defer plain.Wipe()
+	rollback, err := c.Rollback(d.ctx, store)
+	if err != nil {
+		return err
+	}
 	if rollback.Older {
 		d.say("Warning: %s", rollback.Warning())
 	}
@@ -128,9 +130,9 @@ func (d *dialog) unseal(f *vault.Folder) error {
 
 // storedPIN reads the PIN where sks.properties says. A person who answers the
 // dialog is asked by the dialog, so that all questions come from one place.
-func (d *dialog) storedPIN(s vault.SKS) (secret.Value, error) {
+func (d *dialog) storedPIN(pins pin.Reader, s vault.SKS) (secret.Value, error) {
 	if !s.PIN.Attended() || d.Unattended {
-		return d.PINs.Read(d.ctx, s.PIN, "PIN of the token "+s.Label)
+		return pins.Read(d.ctx, s.PIN, "PIN of the token "+s.Label)
 	}
 	var v secret.Value
 	err := d.ask(Question{Text: "Password of the token " + printable(s.Label), Secret: true}, func(answer string) error {
@@ -142,46 +144,6 @@ func (d *dialog) storedPIN(s vault.SKS) (secret.Value, error) {
 	})
 	return v, err
 }
-
-// rememberRefusal keeps an unattended source whose PIN was refused from being
-// tried again: the one thing that the dialog writes before its last answer,
-// since ten refusals lock a role of the HSM for everybody.
-func (d *dialog) rememberRefusal(f *vault.Folder, s vault.SKS, err error) error {
-	if c := fault.Of(err); s.PIN.Attended() || c != fault.PINRefused && c != fault.PINLocked {
-		return err
-	}
-	record := pin.Refusal{Token: s.Serial, Role: string(s.Role), Source: d.PINs.Identity(s.PIN), Time: d.Now().UTC()}
-	if recordErr := d.refusals(f.Layout).Record(record); recordErr != nil {
-		return fault.Wrap(fault.PINRefused, errors.Join(err, recordErr), "this refusal could not be recorded")
-	}
-	return err
-}
-
-func (d *dialog) refusals(l vault.Layout) pin.Refusals {
-	return pin.Refusals{Path: l.Run("pin-refused")}
-}
-
-// lookingStore hides what a store can change: to open files that are newer than
-// the token remembers would let the token remember them.
-type lookingStore struct {
-	sks.Store
-	memory sks.Rememberer
-}
-
-// looking gives a store that only reads.
-func looking(s sks.Store) sks.Store {
-	memory, ok := s.(sks.Rememberer)
-	if !ok {
-		return struct{ sks.Store }{s}
-	}
-	return lookingStore{Store: s, memory: memory}
-}
-
-func (s lookingStore) Recall(ctx context.Context, instance string) (sks.Mark, error) {
-	return s.memory.Recall(ctx, instance)
-}
-
-func (s lookingStore) Remember(context.Context, string, sks.Mark) error { return sks.ErrCannotRemember }
 
 // sameAs tells whether the folder is still what the dialog began with.
 func (p present) sameAs(c *vault.Contents, problem error) bool {

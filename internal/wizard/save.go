@@ -134,17 +134,10 @@ func (d *dialog) sayPlan(r Result) {
 	}
 }
 
-// tidy removes what the save made meaningless: the memory of a refused PIN,
-// since one was just accepted, and a PIN in BASE/sks.pin that nothing reads any
-// more, since the dialog has just said what a stolen disk lacks.
+// tidy removes a PIN in BASE/sks.pin that nothing reads any more, since the
+// dialog has just said what a stolen disk lacks.
 func (d *dialog) tidy(f *vault.Folder) error {
-	if d.sks == nil {
-		return nil
-	}
-	if err := d.refusals(f.Layout).Forget(); err != nil {
-		return err
-	}
-	if d.sks.source == pin.Default || !d.hadPINFile() {
+	if d.sks == nil || d.sks.source == pin.Default || !d.hadPINFile() {
 		return nil
 	}
 	if err := durable.Remove(f.PINFile()); err != nil {
