@@ -527,3 +527,21 @@ func TestHangEndsAtTheDeadline(t *testing.T) {
 		t.Fatal("it hangs")
 	}
 }
+
+// A key of the same label is not ours: keys are found by their id. doctor
+// names it.
+func TestSecondKeyOfTheSameLabel(t *testing.T) {
+	c := newConnector(t)
+	c.configure()
+	label := strings.Split(strings.Split(c.must("inspect", c.data("shared.encp")), "key-label: ")[1], "\n")[0]
+	cmd := exec.Command("pkcs11-tool", "--module", c.token.Library, "--token-label", c.token.Label, "--login", "--pin", c.token.PIN,
+		"--keygen", "--key-type", "AES:32", "--id", strings.Repeat("5a", 16), "--label", label)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("pkcs11-tool (package opensc): %v\n%s", err, out)
+	}
+	c.must("run", "--", "/bin/true")
+	c.must("set", "admin_port=9999")
+	if out := c.must("doctor"); !strings.Contains(out, "other keys of this instance") {
+		t.Errorf("doctor does not name it:\n%s", out)
+	}
+}
