@@ -1,3 +1,8 @@
+// ssovault lives for milliseconds on one or two threads: how much processor a
+// container grants need not be read at each start, twice.
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
+
 // Command ssovault configures an SSO connector, seals its property files with
 // a key that never leaves a hardware security module, and hands them unsealed
 // to the service at start. See README.md.

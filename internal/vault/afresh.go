@@ -72,7 +72,7 @@ func (f *Folder) ours() ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if name := e.Name(); journalled["data/"+name] || name == journalFile || besideForm.MatchString(name) {
+		if name := e.Name(); journalled["data/"+name] || name == journalFile || isBeside(name) {
 			names = append(names, name)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
+	"strings"
 
 	"ssovault/internal/durable"
 	"ssovault/internal/fault"
@@ -40,11 +40,18 @@ const (
 	maxFile        = 64 << 20 // no file of a save is larger
 )
 
-// saveIDForm is 16 random bytes in hexadecimal.
-var saveIDForm = regexp.MustCompile(`^[0-9a-f]{32}$`)
+// isSaveID tells whether s is 16 bytes in hexadecimal.
+func isSaveID(s string) bool {
+	return len(s) == 32 && strings.Trim(s, "0123456789abcdef") == ""
+}
 
-// besideForm is the name of a new file that waits for its rename.
-var besideForm = regexp.MustCompile(`^\..+\.[0-9a-f]{32}\.new$`)
+// isBeside tells whether a name is that of a new file that waits for its
+// rename: .NAME.SAVE-ID.new.
+func isBeside(name string) bool {
+	rest, ok := strings.CutSuffix(name, ".new")
+	dot := strings.LastIndexByte(rest, '.')
+	return ok && dot > 1 && name[0] == '.' && isSaveID(rest[dot+1:])
+}
 
 // journalled are the only files that a journal may name, so that a journal
 // which came with a copied folder cannot reach outside it.
@@ -85,7 +92,7 @@ func (l Layout) readJournal() (*journal, error) {
 		return nil, fault.New(fault.Malformed, "the journal of a save was written by a newer version of ssovault")
 	}
 	for _, e := range j.Entries {
-		if !journalled[e.Name] || !saveIDForm.MatchString(j.SaveID) {
+		if !journalled[e.Name] || !isSaveID(j.SaveID) {
 			return nil, fault.New(fault.MixedConfiguration, "the journal of a save names %q, which is no file of ours", e.Name)
 		}
 	}
@@ -180,7 +187,7 @@ func (f *Folder) sweep() error {
 			return fault.Wrap(durable.Cause(err), err, "list %s", dir)
 		}
 		for _, e := range entries {
-			if besideForm.MatchString(e.Name()) {
+			if isBeside(e.Name()) {
 				if err := durable.Remove(filepath.Join(dir, e.Name())); err != nil {
 					return err
 				}

@@ -1,6 +1,6 @@
 #!/bin/bash
-# How fast ssovault is, beside the smallest C program that does the same and
-# beside Java's own way, on a throw-away SoftHSM token. It prints tables and
+# How fast ssovault is, beside the smallest Go and C programs that do the same
+# PKCS#11 work in one process, and beside Java's own way, on a throw-away SoftHSM token. It prints tables and
 # judges nothing. Give it a quiet machine.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -19,6 +19,7 @@ c "$work/peak" "$here/least/peak.c"
 c "$work/delay.so" -O1 -fPIC -shared -fvisibility=hidden testdata/p11fault/*.c -ldl -lpthread
 javac -d "$work/classes" "$here/Start.java"
 CGO_ENABLED=1 go build -trimpath -o "$work/measure" ./testdata/bench/measure
+CGO_ENABLED=1 go build -trimpath -o "$work/bare" ./testdata/bench/bare
 
 export SOFTHSM2_CONF=$work/softhsm2.conf
 printf 'directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\n' "$work/tokens" >"$SOFTHSM2_CONF"

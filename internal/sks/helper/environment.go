@@ -25,7 +25,8 @@ var keptPrefixes = []string{
 }
 
 // clean gives the part of an environment that a helper process gets. What names
-// secrets, or makes a program load other code, is not in it.
+// secrets is not in it, nor LD_PRELOAD and its like; LD_LIBRARY_PATH is, since
+// vendors' installations rely on it.
 func clean(environment []string) []string {
 	var out []string
 	for _, v := range environment {
@@ -34,8 +35,12 @@ func clean(environment []string) []string {
 			out = append(out, v)
 		}
 	}
-	return out
+	return append(out, hugePages)
 }
+
+// hugePages lets the C library ask for huge pages where it allocates much: the
+// copies that a PKCS#11 library makes of 16 MiB are otherwise mostly page faults.
+const hugePages = "GLIBC_TUNABLES=glibc.malloc.hugetlb=1"
 
 func hasKeptPrefix(name string) bool {
 	return slices.ContainsFunc(keptPrefixes, func(p string) bool { return strings.HasPrefix(name, p) })

@@ -21,13 +21,16 @@ type program struct {
 const command = "/bin/true"
 
 func (s scene) programs() []program {
-	least := s.path("start")
+	bare, least := s.path("bare"), s.path("start")
 	// The two options are the ones by which a JVM starts fastest.
 	java := []string{"java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", s.path("classes"), "Start"}
 	return []program{
 		{"ssovault",
 			func(base string) []string { return []string{s.ssovault, "--base", base, "run", "--", command} },
 			func(base string) []string { return []string{s.ssovault, "--base", base, "unseal"} }},
+		{"Go",
+			func(base string) []string { return []string{bare, "run", base, command} },
+			func(base string) []string { return []string{bare, "unseal", base} }},
 		{"C",
 			func(base string) []string { return []string{least, "run", base, command} },
 			func(base string) []string { return []string{least, "unseal", base} }},
@@ -40,7 +43,7 @@ func (s scene) programs() []program {
 // starts times run and unseal, on SoftHSM itself and behind the delay.
 func (s scene) starts() (*table, error) {
 	t := &table{}
-	t.add("start, median of", "rounds", "ssovault", "C", "Java", "ssovault/C", "Java/ssovault")
+	t.add("start, median of", "rounds", "ssovault", "Go", "C", "Java", "ssovault/Go", "ssovault/C", "Java/ssovault")
 	for _, where := range []struct {
 		name, base string
 		rounds     int
@@ -59,8 +62,8 @@ func (s scene) starts() (*table, error) {
 			if err != nil {
 				return nil, err
 			}
-			t.add(what.name+where.name, strconv.Itoa(where.rounds), milliseconds(took[0]), milliseconds(took[1]), milliseconds(took[2]),
-				ratio(took[0], took[1]), ratio(took[2], took[0]))
+			t.add(what.name+where.name, strconv.Itoa(where.rounds), milliseconds(took[0]), milliseconds(took[1]), milliseconds(took[2]), milliseconds(took[3]),
+				ratio(took[0], took[1]), ratio(took[0], took[2]), ratio(took[3], took[0]))
 		}
 	}
 	return t, nil
