@@ -24,8 +24,10 @@ type scenario struct {
 	args func(*connector) []string
 	// prepared: the connector is configured before.
 	prepared bool
-	// disabled: the settings lie in the clear afterwards.
-	disabled bool
+	// spoil is what happened to the connector since.
+	spoil func(*connector)
+	// only limits the kinds of faults, by the beginning of their names.
+	only string
 }
 
 var scenarios = []scenario{
@@ -35,7 +37,12 @@ var scenarios = []scenario{
 	{name: "set", prepared: true, args: func(c *connector) []string {
 		return []string{"set", "admin_port=9999", "ssl_file=" + c.in + "/other.pem"}
 	}},
-	{name: "disableSKS", prepared: true, disabled: true, args: func(*connector) []string { return []string{"-disableSKS"} }},
+	{name: "start afresh", prepared: true, only: "file kill",
+		spoil: func(c *connector) { c.edit("shared.encp", func(b []byte) []byte { return b[:len(b)-1] }) },
+		args: func(c *connector) []string {
+			return []string{"-config", "-answers", c.bring("afresh", []byte(c.answers()+"start_afresh=y\n"))}
+		}},
+	{name: "disableSKS", prepared: true, args: func(*connector) []string { return []string{"-disableSKS"} }},
 }
 
 // injection is a kind of fault.
@@ -101,9 +108,15 @@ func TestCrashes(t *testing.T) {
 			if s.prepared {
 				c.configure()
 			}
+			if s.spoil != nil {
+				s.spoil(c)
+			}
 			pristine := newPristine(c)
 			old := state(c)
 			for _, i := range injections {
+				if !strings.HasPrefix(i.name, s.only) {
+					continue
+				}
 				pristine.restore()
 				if o := execute(t, i.wrap(c, 0, s.args(c))); o.code != 0 {
 					t.Fatalf("without a fault: exit %d\n%s", o.code, o.stderr)
@@ -157,8 +170,19 @@ func crash(t *testing.T, c *connector, s scenario, i injection, n int, old strin
 	objects := c.token.Snapshot(c.t)
 	count := func(class string) int { return strings.Count("\n"+objects, "\n"+class+" ") }
 	keys, certificates, marks := count("secret-key"), count("certificate"), count("data")
-	// A new key leaves the old one to the backups; every run of it makes one more.
-	if limit := 1 + strings.Count(s.name, "new key")*2; keys < 1 || keys > limit || certificates > limit || marks > 1 {
+	// A new key leaves the old one to the backups; every run of it makes one
+	// more. To start afresh is to be another instance, with a mark of its own.
+	limit, markLimit := 1, 1
+	switch s.name {
+	case "config again with a new key":
+		limit = 3
+	case "start afresh":
+		limit, markLimit = 3, 3
+		if kept, _ := filepath.Glob(c.base + "/data.before-config-*/shared.encp"); len(kept) == 0 {
+			t.Errorf("%s: the old files are gone", point)
+		}
+	}
+	if keys < 1 || keys > limit || certificates > limit || marks > markLimit {
 		t.Errorf("%s: %d keys, %d certificates, %d marks in the token:\n%s", point, keys, certificates, marks, objects)
 	}
 }
@@ -166,7 +190,7 @@ func crash(t *testing.T, c *connector, s scenario, i injection, n int, old strin
 // isNew tells whether a state is what the scenario makes.
 func (s scenario) isNew(state string) bool {
 	switch s.name {
-	case "config", "config again with a new key":
+	case "config", "config again with a new key", "start afresh":
 		return strings.Contains(state, "sealed") && strings.Contains(state, "sso_domain=acme")
 	case "set":
 		return strings.Contains(state, "admin_port=9999")

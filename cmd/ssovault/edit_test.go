@@ -193,6 +193,10 @@ func TestShowAndExport(t *testing.T) {
 			t.Errorf("%v shows what it should mask:\n%s", args, out)
 		}
 	}
+	c.must("set", "--public=false", "open=visible!")
+	if out := c.must("show"); strings.Contains(out, "visible!") {
+		t.Error("--public=false masks nothing")
+	}
 	if out := c.must("show", "--reveal"); !strings.Contains(out, canaryValue) {
 		t.Error("--reveal masks")
 	}

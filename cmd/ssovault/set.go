@@ -79,12 +79,16 @@ that --key-store-password-source and --key-password-source name.`,
 					if err != nil {
 						return false, err
 					}
-					if err := place(save, pair{key, value}, "", false); err != nil {
+					if err := place(save, pair{key, value}, "", nil); err != nil {
 						return false, err
 					}
 				}
+				var public *bool
+				if cmd.Flags().Changed("public") {
+					public = &o.public
+				}
 				for _, p := range pairs {
-					if err := place(save, p, o.file, o.public); err != nil {
+					if err := place(save, p, o.file, public); err != nil {
 						return false, err
 					}
 				}
@@ -97,7 +101,7 @@ that --key-store-password-source and --key-password-source name.`,
 	}
 	f := c.Flags()
 	f.BoolVar(&o.stdin, "stdin", false, "read the value of KEY from standard input, less one trailing newline")
-	f.BoolVar(&o.public, "public", false, "show these values unmasked")
+	f.BoolVar(&o.public, "public", false, "show these values unmasked; --public=false masks them again")
 	f.StringVar(&o.file, "file", "", "instance or shared, for settings that ssovault does not know")
 	f.StringVar(&o.storePasswordSource, "key-store-password-source", "", "where the key store password comes from (file:PATH, env:NAME, fd:N, prompt …)")
 	f.StringVar(&o.keyPasswordSource, "key-password-source", "", "where the private key password comes from")
@@ -165,7 +169,8 @@ func pairsOf(args []string, stdin bool, in io.Reader) ([]pair, error) {
 }
 
 // place puts one setting where it belongs, checked and in its normal form.
-func place(save *vault.Save, p pair, file string, public bool) error {
+// public says whether show unmasks it; nil leaves that as it is.
+func place(save *vault.Save, p pair, file string, public *bool) error {
 	known, ok := properties.Lookup(p.key)
 	if p.key == "instance_number" {
 		return fault.New(fault.Usage, "instance_number is what the sealed files and the key are known by; it does not change")
@@ -196,7 +201,11 @@ func place(save *vault.Save, p pair, file string, public bool) error {
 	if err := target.Set(p.key, p.value); err != nil {
 		return fault.Wrap(fault.Usage, err, "%s", p.key)
 	}
-	if public {
+	switch {
+	case public == nil:
+	case !*public:
+		target.UnmarkPublic(p.key)
+	default:
 		if properties.SoundsSecret(p.key) {
 			return fault.New(fault.Usage, "%s sounds like a secret and is always masked", p.key)
 		}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"ssovault/internal/durable"
@@ -16,10 +17,10 @@ import (
 // keptPrefix begins the name of what KeepAside makes.
 const keptPrefix = "data.before-config-"
 
-// OpenAfresh opens a folder for Change without finishing a save that was cut
-// off: a journal that cannot be finished must not keep an administrator from
-// configuring anew. Only KeepAside and then Configure may follow; the save of
-// Configure replaces that journal. The errors are those of Open.
+// OpenAfresh opens a folder for Change although a save that was cut off may be
+// beyond finishing: its journal must not keep an administrator from configuring
+// anew. Only KeepAside and then Configure may follow; the save of Configure
+// replaces that journal. The errors are those of Open.
 func OpenAfresh(ctx context.Context, base string, wait time.Duration) (*Folder, error) {
 	f, err := Find(base)
 	if err != nil {
@@ -28,6 +29,7 @@ func OpenAfresh(ctx context.Context, base string, wait time.Duration) (*Folder, 
 	if err := f.take(ctx, Change, wait); err != nil {
 		return nil, err
 	}
+	_ = f.settleJournal() // where it cannot, KeepAside keeps what is there
 	return f, nil
 }
 
@@ -49,6 +51,15 @@ func (f *Folder) KeepAside(now time.Time) (string, error) {
 	}
 	for _, name := range names {
 		if err := keep(f.Data(name), filepath.Join(kept, name)); err != nil {
+			return "", err
+		}
+	}
+	// The old PIN may be written down nowhere else. It stays outside of what is
+	// backed up.
+	if there, err := durable.Exists(f.PINFile()); err != nil {
+		return "", err
+	} else if there {
+		if err := keep(f.PINFile(), f.PINFile()+strings.TrimPrefix(filepath.Base(kept), "data")); err != nil {
 			return "", err
 		}
 	}

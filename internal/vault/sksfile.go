@@ -171,11 +171,6 @@ func (s SKS) Access() sks.Access {
 	}
 }
 
-// sameToken tells whether both name the same token through the same library.
-func (s SKS) sameToken(o SKS) bool {
-	return s.Library == o.Library && s.Serial == o.Serial && s.Type == o.Type
-}
-
 // KeyLabelFor is the label of an instance's sealing key.
 func KeyLabelFor(instance string) string { return "SSO Vault Properties " + instance }
 

@@ -524,7 +524,7 @@ func TestLocks(t *testing.T) {
 	a.Close()
 	b.Close()
 	ctx, cancel := context.WithCancel(context.Background())
-	f = i.open(Change)
+	i.open(Change)
 	cancel()
 	if _, err := Open(ctx, i.base, Read, time.Minute); fault.Of(err) != fault.Interrupted {
 		t.Errorf("interrupted: %v", err)

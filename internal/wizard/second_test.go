@@ -157,6 +157,9 @@ func TestStartAfresh(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	if _, err := os.Stat(filepath.Join(s.base, "sks.pin"+strings.TrimPrefix(result.Kept, "data"))); err != nil {
+		t.Error("the old PIN was not kept", err)
+	}
 	if b, err := os.ReadFile(foreign); string(b) != "cache" {
 		t.Error("what is not ours was touched", err)
 	}
