@@ -74,7 +74,10 @@ func (f *Folder) Login(ctx context.Context, s SKS, d Device, secretPIN secret.Va
 			return nil, token, fault.Wrap(fault.PINRefused, err, "this refusal could not be recorded (%v), so another start may spend another try", recordErr)
 		}
 	}
-	return nil, token, fault.Wrap(fault.Unreachable, err, "log in to the token %s", s.Label)
+	if fault.Of(err) == fault.Unclassified {
+		err = fault.Wrap(fault.Unreachable, err, "log in to the token %s", s.Label)
+	}
+	return nil, token, err // else it says itself what it was about
 }
 
 // oneLogin lets one login happen at a time from this folder, so that starts in
