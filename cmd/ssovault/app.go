@@ -72,8 +72,9 @@ func (a *app) rootCommand() *cobra.Command {
 	root.SetIn(a.in)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fault.Wrap(fault.Usage, err, "%s", cmd.CommandPath())
+		return usage(cmd, err)
 	})
+	root.Args = usageArgs(root.Args)
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.base, "base", "", "install `folder` (default $SSOVAULT_BASE, else the working directory)")
 	flags.DurationVar(&a.lockWait, "lock-wait", vault.DefaultLockWait, "how long to wait for another ssovault")
@@ -107,11 +108,19 @@ unavailable; 23-29 key or files do not fit; 30 not permitted; 31 another ssovaul
 holds the lock; 32 the HSM has locked itself down; 130 interrupted; 1 anything
 else. docs/operating.md explains each with its remedy.`
 	c.Long = strings.TrimSpace(c.Long)
-	if check := c.Args; check != nil {
-		c.Args = func(cmd *cobra.Command, args []string) error {
-			return fault.Wrap(fault.Usage, check(cmd, args), "%s", cmd.CommandPath())
-		}
+	c.Args = usageArgs(c.Args)
+}
+
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error { return usage(cmd, check(cmd, args)) }
+}
+
+// usage gives what cobra refuses its cause and its command.
+func usage(cmd *cobra.Command, err error) error {
+	if cmd.HasParent() {
+		return fault.Wrap(fault.Usage, err, "%s", cmd.Name())
 	}
+	return fault.Wrap(fault.Usage, err, "")
 }
 
 // baseFolder is the install folder that this call is about.

@@ -31,7 +31,7 @@ func translate(args []string) []string {
 		name = strings.TrimPrefix(name, "-")
 		flag, known := words[name]
 		switch {
-		case !dashed || !known:
+		case !dashed || !known || hasValue && (name == "config" || name == "disableSKS"):
 			out = append(out, args[i])
 			if takesValue(args[i]) && i+1 < end {
 				i++
