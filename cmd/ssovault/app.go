@@ -180,19 +180,27 @@ func promptOnTerminal(ctx context.Context, question string) (secret.Value, error
 	if err != nil {
 		return secret.Value{}, err
 	}
-	// An interrupt must not leave the terminal without its echo.
-	stop := context.AfterFunc(ctx, func() {
-		_ = term.Restore(int(tty.Fd()), state)
-		tty.Close()
-	})
-	defer stop()
 	fmt.Fprintf(tty, "%s: ", question)
-	b, err := term.ReadPassword(int(tty.Fd()))
-	fmt.Fprintln(tty)
-	if ctx.Err() != nil {
-		return secret.Value{}, fault.Wrap(fault.Interrupted, ctx.Err(), "ask for the PIN")
+	type answer struct {
+		text []byte
+		err  error
 	}
-	return secret.New(b), err
+	answered := make(chan answer, 1)
+	go func() {
+		text, err := term.ReadPassword(int(tty.Fd()))
+		answered <- answer{text, err}
+	}()
+	select {
+	case got := <-answered:
+		fmt.Fprintln(tty)
+		return secret.New(got.text), got.err
+	case <-ctx.Done():
+		// The read goes on until the process ends, which is now; the terminal
+		// must not be left without its echo.
+		_ = term.Restore(int(tty.Fd()), state)
+		fmt.Fprintln(tty)
+		return secret.Value{}, fault.New(fault.Interrupted, "interrupted")
+	}
 }
 
 // hideVariables starts ssovault again without the variable that holds the PIN,
