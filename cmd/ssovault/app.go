@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -14,7 +13,6 @@ import (
 
 	"ssovault/internal/fault"
 	"ssovault/internal/pin"
-	"ssovault/internal/secret"
 	"ssovault/internal/sks"
 	"ssovault/internal/sks/helper"
 	"ssovault/internal/vault"
@@ -23,14 +21,17 @@ import (
 // app is what every command shares: the streams, the flags that all of them
 // take, the log. It is made once, in main.
 type app struct {
-	in       *os.File
-	out, err io.Writer
-	hidden   pin.Hidden
-	now      func() time.Time
+	in     *os.File
+	out    *output
+	err    io.Writer
+	hidden pin.Hidden
+	now    func() time.Time
 
 	base     string
 	lockWait time.Duration
 	tryPIN   bool
+	// pinSource stands in for sks.pin in this one call.
+	pinSource string
 
 	log     zerolog.Logger
 	logFile *logFile
@@ -44,7 +45,7 @@ type app struct {
 }
 
 func newApp(hidden pin.Hidden) *app {
-	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, hidden: hidden, now: time.Now}
+	a := &app{in: os.Stdin, out: &output{File: os.Stdout}, err: os.Stderr, hidden: hidden, now: time.Now}
 	a.logFile = &logFile{fallback: a.err}
 	a.log = zerolog.New(a.logFile).With().Timestamp().Logger()
 	zerolog.TimestampFunc = func() time.Time { return a.now().UTC() }
@@ -79,6 +80,7 @@ func (a *app) rootCommand() *cobra.Command {
 	flags.StringVar(&a.base, "base", "", "install `folder` (default $SSOVAULT_BASE, else the working directory)")
 	flags.DurationVar(&a.lockWait, "lock-wait", vault.DefaultLockWait, "how long to wait for another ssovault")
 	flags.BoolVar(&a.tryPIN, "try-pin", false, "log in although this PIN was refused before")
+	flags.StringVar(&a.pinSource, "pin-source", "", "take the PIN from this `source` instead, this once (prompt, file:PATH …)")
 	root.AddGroup(
 		&cobra.Group{ID: "start", Title: "Configuration and start:"},
 		&cobra.Group{ID: "edit", Title: "Settings:"},
@@ -135,17 +137,28 @@ func (a *app) baseFolder() (string, error) {
 	return dir, fault.Wrap(fault.NotPermitted, err, "find the working directory")
 }
 
-// open opens the install folder, and from then on the log is there.
-func (a *app) open(ctx context.Context, use vault.Use) (*vault.Folder, error) {
+// find finds the install folder, and from then on the log is there.
+func (a *app) find() (*vault.Folder, error) {
 	base, err := a.baseFolder()
 	if err != nil {
 		return nil, err
 	}
 	f, err := vault.Find(base)
+	if err == nil {
+		a.logFile.folder = f.Layout
+	}
+	return f, err
+}
+
+// open finds the install folder and locks it for a use.
+func (a *app) open(ctx context.Context, use vault.Use) (*vault.Folder, error) {
+	if a.lockWait < 0 {
+		return nil, fault.New(fault.Usage, "--lock-wait %v: a wait cannot be negative", a.lockWait)
+	}
+	f, err := a.find()
 	if err != nil {
 		return nil, err
 	}
-	a.logFile.path = f.Log()
 	if err := f.Lock(ctx, use, a.lockWait); err != nil {
 		return nil, err
 	}
@@ -153,8 +166,14 @@ func (a *app) open(ctx context.Context, use vault.Use) (*vault.Folder, error) {
 }
 
 // device is how commands reach the token.
-func (a *app) device(f *vault.Folder) vault.Device {
-	return vault.Device{Dialer: a.dialer(), PINs: a.pins(f.Layout, f.Owner.UID), TryPIN: a.tryPIN, Now: a.now}
+func (a *app) device(f *vault.Folder) (vault.Device, error) {
+	d := vault.Device{Dialer: a.dialer(), PINs: a.pins(f.Layout, f.Owner.UID), TryPIN: a.tryPIN, Now: a.now}
+	if a.pinSource == "" {
+		return d, nil
+	}
+	source, err := pin.ParseSource(a.pinSource)
+	d.Source = &source
+	return d, fault.Wrap(fault.Usage, err, "--pin-source")
 }
 
 func (a *app) dialer() sks.Dialer { return &helper.Client{} }
@@ -169,52 +188,34 @@ func (a *app) pins(l vault.Layout, uid int) pin.Reader {
 	return r
 }
 
-// promptOnTerminal asks without an echo.
-func promptOnTerminal(ctx context.Context, question string) (secret.Value, error) {
-	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
-	if err != nil {
-		return secret.Value{}, err
-	}
-	defer tty.Close()
-	state, err := term.GetState(int(tty.Fd()))
-	if err != nil {
-		return secret.Value{}, err
-	}
-	fmt.Fprintf(tty, "%s: ", question)
-	type answer struct {
-		text []byte
-		err  error
-	}
-	answered := make(chan answer, 1)
-	go func() {
-		text, err := term.ReadPassword(int(tty.Fd()))
-		answered <- answer{text, err}
-	}()
-	select {
-	case got := <-answered:
-		fmt.Fprintln(tty)
-		return secret.New(got.text), got.err
-	case <-ctx.Done():
-		// The read goes on until the process ends, which is now; the terminal
-		// must not be left without its echo.
-		_ = term.Restore(int(tty.Fd()), state)
-		fmt.Fprintln(tty)
-		return secret.Value{}, fault.New(fault.Interrupted, "interrupted")
-	}
-}
-
 // hideVariables starts ssovault again without the variable that holds the PIN,
 // when sks.properties says that one does. It comes before anything is read
 // from standard input.
 func (a *app) hideVariables(s vault.SKS) error {
-	if s.PIN.Kind != pin.KindEnv {
+	source := s.PIN
+	if a.pinSource != "" {
+		source, _ = pin.ParseSource(a.pinSource) // device says what is wrong with it
+	}
+	if source.Kind != pin.KindEnv {
 		return nil
 	}
-	return a.hidden.Hide(s.PIN.Arg)
+	return a.hidden.Hide(source.Arg)
 }
 
 // toTerminal tells whether standard output is one.
-func (a *app) toTerminal() bool {
-	f, ok := a.out.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+func (a *app) toTerminal() bool { return term.IsTerminal(int(a.out.Fd())) }
+
+// output is standard output. It remembers that something could not be written,
+// so that a report on a full disk is not taken for a whole one.
+type output struct {
+	*os.File
+	failed error
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.File.Write(b)
+	if err != nil && o.failed == nil {
+		o.failed = err
+	}
+	return n, err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -61,7 +60,7 @@ from the sources that they name.`,
 				_, err := a.out.Write(answers.Template(hostname()))
 				return err
 			}
-			prepared, err := o.prepared(cmd.Flags())
+			prepared, err := a.prepared(cmd.Context(), o, cmd.Flags())
 			if err != nil {
 				return err
 			}
@@ -87,12 +86,15 @@ from the sources that they name.`,
 
 // prepared gives the answers of a file or of the command line, or nil when
 // somebody is to be asked.
-func (o *configOptions) prepared(flags *pflag.FlagSet) (*answers.Answers, error) {
+func (a *app) prepared(ctx context.Context, o configOptions, flags *pflag.FlagSet) (*answers.Answers, error) {
 	words := map[string]string{}
 	for key, value := range o.words {
 		if flags.Changed(key) {
 			words[key] = *value
 		}
+	}
+	if o.file == "" && flags.Changed("answers") {
+		return nil, fault.New(fault.Usage, "--answers names no file")
 	}
 	if o.file == "" {
 		if len(words) == 0 && !flags.Changed("initialize") {
@@ -103,12 +105,7 @@ func (o *configOptions) prepared(flags *pflag.FlagSet) (*answers.Answers, error)
 	if len(words) > 0 || flags.Changed("initialize") {
 		return nil, fault.New(fault.Usage, "--answers and the words of -initialize exclude each other")
 	}
-	f, err := os.Open(o.file)
-	if err != nil {
-		return nil, fault.Wrap(fault.Usage, err, "the file of answers")
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, answers.MaxSize+1))
+	b, err := a.readInput(ctx, o.file, answers.MaxSize)
 	if err != nil {
 		return nil, fault.Wrap(fault.Usage, err, "the file of answers")
 	}
@@ -161,7 +158,7 @@ func (a *app) hideForConfig(f *vault.Folder, prepared *answers.Answers) error {
 		names = prepared.Variables()
 	}
 	// What is wrong with the folder is for the dialog to say.
-	if c, _ := f.Scan(false); c.Mode == vault.ModeSealed && c.SKS.PIN.Kind == pin.KindEnv {
+	if c, _ := f.Scan(vault.BoundMatch); c.Mode == vault.ModeSealed && c.SKS.PIN.Kind == pin.KindEnv {
 		names = append(names, c.SKS.PIN.Arg)
 	}
 	if len(names) == 0 {

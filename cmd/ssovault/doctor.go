@@ -28,12 +28,16 @@ well or only warned of, else with the exit status of the first failure.`,
 				return err
 			}
 			defer f.Close()
-			if c, _ := f.Scan(false); c.Mode == vault.ModeSealed {
+			if c, _ := f.Scan(vault.BoundMatch); c.Mode == vault.ModeSealed {
 				if err := a.hideVariables(c.SKS); err != nil {
 					return err
 				}
 			}
-			d := doctor.Doctor{Folder: f, Device: a.device(f), Now: a.now(), LookupEnv: a.hidden.Lookup}
+			device, err := a.device(f)
+			if err != nil {
+				return err
+			}
+			d := doctor.Doctor{Folder: f, Device: device, Now: a.now(), LookupEnv: a.hidden.Lookup}
 			if !asJSON {
 				d.Report = func(l doctor.Line) { printLine(a.out, l) }
 			}

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -31,69 +32,81 @@ Nothing is written when nothing was changed.`,
 		Example: `  EDITOR=nano ssovault edit`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.change(cmd.Context(), access{}, func(_ *session, save *vault.Save) (changed bool, err error) {
-				folder, release, err := launch.Folder()
-				if err != nil {
-					return false, err
-				}
-				defer func() {
-					if e := release(); err == nil {
-						err = e
-					}
-				}()
-				return a.editIn(cmd.Context(), folder, save)
-			})
+			return a.edit(cmd.Context())
 		},
 	}
 }
 
-// editIn lets the editor at both files until what it leaves can be saved.
-func (a *app) editIn(ctx context.Context, folder string, save *vault.Save) (bool, error) {
-	was := snapshot(save.Settings)
+// edit lets somebody at a copy, and saves what came of it unless somebody else
+// has changed the settings meanwhile: an editor may stand open for a day, and a
+// service must be able to start.
+func (a *app) edit(ctx context.Context) (err error) {
+	var was, edited vault.Settings
+	var began *vault.Contents
+	err = a.view(ctx, access{}, func(s *session, set vault.Settings) error {
+		was, began = set, s.contents
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	folder, err := launch.NewScratch()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, folder.Close()) }()
+	if edited, err = a.editIn(ctx, folder.Path, was); err != nil || snapshot(was).equal(edited) {
+		return err
+	}
+	return a.change(ctx, access{}, func(s *session, save *vault.Save) (bool, error) {
+		if s.contents.Mode != began.Mode || s.contents.Mark() != began.Mark() || !snapshot(was).equal(save.Settings) {
+			return false, fault.New(fault.Busy, "somebody else changed the settings while they were being edited; nothing was saved").
+				With("edit them again; for single settings 'ssovault set' is quicker")
+		}
+		save.Settings = edited
+		return true, nil
+	})
+}
+
+// editIn lets the editor at both files until what it leaves is valid.
+func (a *app) editIn(ctx context.Context, folder string, was vault.Settings) (vault.Settings, error) {
 	names := []string{vault.InstanceClear, vault.SharedClear}
-	for i, set := range []*properties.Set{was.instance, was.shared} {
+	for i, set := range []*properties.Set{was.Instance, was.Shared} {
 		if err := durable.Create(filepath.Join(folder, names[i]), set.Encode()); err != nil {
-			return false, err
+			return was, err
 		}
 	}
 	for {
 		if err := runEditor(ctx, folder, names); err != nil {
-			return false, err
+			return was, err
 		}
-		err := readEdited(folder, was, &save.Settings)
-		if err == nil {
-			return !was.equal(save.Settings), nil
-		}
-		if !term.IsTerminal(int(a.in.Fd())) {
-			return false, err
+		edited, err := readEdited(folder, was)
+		if err == nil || !term.IsTerminal(int(a.in.Fd())) {
+			return edited, err
 		}
 		fmt.Fprintf(a.err, "%v\nEdit again (Y/n): ", err)
 		answer, readErr := bufio.NewReader(a.in).ReadString('\n')
 		if answer = strings.ToLower(strings.TrimSpace(answer)); readErr != nil || strings.HasPrefix(answer, "n") {
-			return false, err
+			return was, err
 		}
 	}
 }
 
-// readEdited takes over what the editor left, when it is valid.
-func readEdited(folder string, was before, s *vault.Settings) error {
+// readEdited reads what the editor left, when it is valid.
+func readEdited(folder string, was vault.Settings) (vault.Settings, error) {
 	var sets [2]*properties.Set
 	for i, name := range []string{vault.InstanceClear, vault.SharedClear} {
 		b, err := durable.Read(filepath.Join(folder, name), encp.MaxPlaintext)
 		if err != nil {
-			return fault.Wrap(fault.Usage, err, "read back what was edited")
+			return was, fault.Wrap(fault.Usage, err, "read back what was edited")
 		}
 		if sets[i], err = properties.Parse(b); err != nil {
-			return fault.Wrap(fault.Usage, err, "%s", name)
+			return was, fault.Wrap(fault.Usage, err, "%s", name)
 		}
 		clear(b)
 	}
-	edited := vault.Settings{Instance: sets[0], Shared: sets[1], Bound: s.Bound}
-	if err := checkEdited(was, edited); err != nil {
-		return err
-	}
-	*s = edited
-	return nil
+	edited := vault.Settings{Instance: sets[0], Shared: sets[1], Bound: was.Bound}
+	return edited, checkEdited(snapshot(was), edited)
 }
 
 // quietFlags make an editor leave nothing beside the file, by the name of the
@@ -134,7 +147,8 @@ func runEditor(ctx context.Context, folder string, names []string) error {
 	cmd.Env = launch.WithEnv(os.Environ(), []string{"HOME=" + folder, "TMPDIR=" + folder, "XDG_CONFIG_HOME=" + folder,
 		"XDG_CACHE_HOME=" + folder, "XDG_DATA_HOME=" + folder, "XDG_STATE_HOME=" + folder})
 	if err := cmd.Run(); err != nil {
-		return fault.Wrap(fault.Unclassified, err, "the editor %s", argv[0])
+		e := &fault.Error{Op: "the editor " + argv[0], Cause: fault.Unclassified, Err: err}
+		return e.With("nothing was changed; name another editor in $VISUAL or $EDITOR")
 	}
 	return nil
 }

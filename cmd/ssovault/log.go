@@ -8,21 +8,26 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ssovault/internal/durable"
+	"ssovault/internal/vault"
 )
 
 // logFile is BASE/logs/ssovault.log, opened at its first line. Where it cannot
 // be written its lines go to standard error, and the command goes on.
 type logFile struct {
-	path     string // "" until the folder is known to be ours
+	folder   vault.Layout // of no base until the folder is known to be ours
 	fallback io.Writer
 	file     *os.File
 }
 
 // Write appends one line.
 func (l *logFile) Write(line []byte) (int, error) {
-	if l.file == nil && l.path != "" {
-		if err := durable.MakeFolder(filepath.Dir(l.path)); err == nil {
-			l.file, _ = os.OpenFile(l.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK, durable.FileMode)
+	if l.file == nil && l.folder.Base != "" {
+		if !l.inUse() {
+			return len(line), nil // somebody looked at a folder where nothing is
+		}
+		path := l.folder.Log()
+		if err := durable.MakeFolder(filepath.Dir(path)); err == nil {
+			l.file, _ = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK, durable.FileMode)
 		}
 	}
 	if l.file != nil {
@@ -31,4 +36,14 @@ func (l *logFile) Write(line []byte) (int, error) {
 		}
 	}
 	return l.fallback.Write(line)
+}
+
+// inUse tells whether the folder is an instance's, or was.
+func (l *logFile) inUse() bool {
+	for _, path := range []string{l.folder.Data(""), filepath.Dir(l.folder.Log()), l.folder.Run("")} {
+		if there, err := durable.Exists(path); err != nil || there {
+			return true
+		}
+	}
+	return false
 }

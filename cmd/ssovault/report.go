@@ -3,12 +3,16 @@ package main
 import (
 	"fmt"
 
+	"ssovault/internal/durable"
 	"ssovault/internal/fault"
 )
 
 // report says what a command failed for, on standard error and in the log, and
 // gives the exit status. It is the one place that does.
 func (a *app) report(err error) int {
+	if err == nil && a.out.failed != nil {
+		err = fault.Wrap(durable.Cause(a.out.failed), a.out.failed, "print")
+	}
 	if err == nil {
 		return a.status
 	}

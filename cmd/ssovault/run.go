@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,12 +39,18 @@ What fails before CMD runs leaves run/last-failure.json. 127: CMD was not found,
   ssovault run --dir --failure-code 75 -- /opt/connector/bin/start`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, argv []string) error {
+			if o.failureCode < 0 || o.failureCode > 255 || cmd.Flags().Changed("failure-code") && o.failureCode == 0 {
+				return fault.New(fault.Usage, "--failure-code is 1 to 255, not %d", o.failureCode)
+			}
 			a.failed = func(err error) int { return a.leaveTrace(err, o.failureCode) }
+			if _, err := a.find(); err != nil {
+				return err
+			}
 			path, err := launch.Find(argv)
 			if err != nil {
 				return err
 			}
-			s, err := a.openSettings(cmd.Context(), access{use: vault.Read, boundFiles: !o.withoutKeyStore})
+			s, err := a.openSettings(cmd.Context(), access{use: vault.Read, bound: boundFor(o.withoutKeyStore)})
 			if err != nil {
 				return err
 			}
@@ -63,10 +71,18 @@ What fails before CMD runs leaves run/last-failure.json. 127: CMD was not found,
 	return c
 }
 
+// boundFor is what a start demands of the key store and the metadata.
+func boundFor(without bool) vault.BoundCheck {
+	if without {
+		return vault.BoundMatch
+	}
+	return vault.BoundPresent
+}
+
 // commandEnv is the environment of the service: ours, less the PIN, plus the
 // properties where they were asked for.
 func (a *app) commandEnv(s *session, properties bool) ([]string, error) {
-	env := os.Environ()
+	env := slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, launch.EnvPrefix) })
 	if !properties {
 		return env, nil
 	}
@@ -87,8 +103,10 @@ func (a *app) start(ctx context.Context, s *session, c launch.Command, dir bool)
 	if _, err := launch.HoldRunning(s.folder.Running()); err != nil {
 		return err
 	}
-	if err := durable.Remove(s.folder.LastFailure()); err != nil {
-		a.warn(err.Error())
+	if there, err := durable.Exists(s.folder.LastFailure()); err != nil || there {
+		if err = durable.Remove(s.folder.LastFailure()); err != nil {
+			a.warn(err.Error())
+		}
 	}
 	if err := ctx.Err(); err != nil {
 		return fault.Wrap(fault.Interrupted, err, "start")
@@ -116,9 +134,11 @@ type lastFailure struct {
 // gives the exit status.
 func (a *app) leaveTrace(err error, mapped int) int {
 	cause := fault.Of(err)
-	if base, baseErr := a.baseFolder(); baseErr == nil && a.logFile.path != "" {
-		layout := vault.Layout{Base: base}
+	if layout := a.logFile.folder; layout.Base != "" {
 		text, jsonErr := json.Marshal(lastFailure{Time: a.now().UTC(), Cause: cause.Letter(), Exit: cause.ExitCode(), Error: err.Error(), Hint: fault.HintFor(err)})
+		if jsonErr == nil {
+			jsonErr = durable.MakeFolder(layout.Run(""))
+		}
 		if jsonErr == nil {
 			jsonErr = durable.Replace(layout.LastFailure(), append(text, '\n'))
 		}

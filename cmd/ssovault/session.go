@@ -19,9 +19,8 @@ type session struct {
 
 // access says what a command needs of the folder.
 type access struct {
-	use vault.Use
-	// boundFiles: the key store and the metadata must be there.
-	boundFiles bool
+	use   vault.Use
+	bound vault.BoundCheck
 	// acceptOlder opens files that the token knows a newer state of.
 	acceptOlder bool
 }
@@ -39,7 +38,7 @@ func (a *app) openSettings(ctx context.Context, need access) (s *session, err er
 	if s.folder, err = a.open(ctx, need.use); err != nil {
 		return s, err
 	}
-	if s.contents, err = s.folder.Scan(need.boundFiles); err != nil {
+	if s.contents, err = s.folder.Scan(need.bound); err != nil {
 		return s, err
 	}
 	if open, openErr := s.folder.OpenToOthers(); openErr == nil && len(open) > 0 {
@@ -55,8 +54,12 @@ func (a *app) openSettings(ctx context.Context, need access) (s *session, err er
 	if need.acceptOlder {
 		s.contents.SKS.RefuseRollback = false
 	}
+	device, err := a.device(s.folder)
+	if err != nil {
+		return s, err
+	}
 	var token sks.Token
-	if s.store, token, err = s.folder.Connect(ctx, s.contents.SKS, a.device(s.folder)); err != nil {
+	if s.store, token, err = s.folder.Connect(ctx, s.contents.SKS, device); err != nil {
 		return s, err
 	}
 	if token.Replaced {
@@ -115,9 +118,13 @@ func (a *app) change(ctx context.Context, need access, edit func(*session, *vaul
 	if err != nil {
 		return err
 	}
+	was := snapshot(set)
 	save := vault.Save{Settings: set, Now: a.now()}
 	changed, err := edit(s, &save)
 	if err != nil || !changed {
+		return err
+	}
+	if err := checkKeyStore(s.folder, was, &save); err != nil {
 		return err
 	}
 	mark, err := s.folder.Change(ctx, s.contents, save, s.store)

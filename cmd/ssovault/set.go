@@ -68,7 +68,11 @@ that --key-store-password-source and --key-password-source name.`,
 			if o.file != "" && o.file != "instance" && o.file != "shared" {
 				return fault.New(fault.Usage, "--file is instance or shared, not %q", o.file)
 			}
-			return a.change(cmd.Context(), access{}, func(s *session, save *vault.Save) (bool, error) {
+			need := access{}
+			if slices.ContainsFunc(pairs, pair.takesIn) {
+				need.bound = vault.BoundIgnored // this is how a changed file is taken in
+			}
+			return a.change(cmd.Context(), need, func(s *session, save *vault.Save) (bool, error) {
 				before := snapshot(save.Settings)
 				passwords := map[string]string{"key_store_password": o.storePasswordSource, "key_password": o.keyPasswordSource}
 				for key, source := range passwords {
@@ -92,8 +96,8 @@ that --key-store-password-source and --key-password-source name.`,
 						return false, err
 					}
 				}
-				if err := checkKeyStore(save); err != nil {
-					return false, err
+				if o.storePasswordSource == "" && o.keyPasswordSource == "" {
+					dropPasswords(save)
 				}
 				return len(save.Files) > 0 || !before.equal(save.Settings), nil
 			})
@@ -133,6 +137,12 @@ func (a *app) unsetCommand() *cobra.Command {
 
 // pair is a setting to make.
 type pair struct{ key, value string }
+
+// takesIn tells whether the value names a file that is copied into data/.
+func (p pair) takesIn() bool {
+	known, ok := properties.Lookup(p.key)
+	return ok && known.Copied != ""
+}
 
 // maxStdin is the most that set --stdin takes.
 const maxStdin = 1 << 20
@@ -181,10 +191,16 @@ func place(save *vault.Save, p pair, file string, public *bool) error {
 		return fault.New(fault.Usage, "%s belongs to the %s file", p.key, known.File)
 	case ok && known.File == properties.Shared, file == "shared":
 		target = save.Settings.Shared
-	case file == "":
+	case !ok:
 		if _, there := save.Settings.Shared.Get(p.key); there {
+			if file == "instance" {
+				return fault.New(fault.Usage, "%s is in the shared file; unset it there first", p.key)
+			}
 			target = save.Settings.Shared
 		}
+	}
+	if _, there := save.Settings.Instance.Get(p.key); there && file == "shared" && !ok {
+		return fault.New(fault.Usage, "%s is in the instance file; unset it there first", p.key)
 	}
 	if ok {
 		value, err := known.Normalize(p.value)
@@ -242,20 +258,53 @@ func takeIn(save *vault.Save, kind, path string) (name string, err error) {
 	return name, nil
 }
 
-// checkKeyStore makes sure that a key store which is being taken in opens with
-// the passwords that will be set.
-func checkKeyStore(save *vault.Save) error {
+// dropPasswords takes away the passwords of the key store before, where the new
+// one can have none of its own: PEM has no store password, and the key of a
+// PKCS#12 has the store's.
+func dropPasswords(save *vault.Save) {
 	content, ok := save.Files[save.Settings.Bound.KeyStore.Name]
 	if !ok {
+		return
+	}
+	switch kind, err := keystore.Detect(content); {
+	case err != nil:
+	case kind == keystore.PEM:
+		save.Settings.Shared.Unset("key_store_password")
+		save.Settings.Shared.Unset("key_password")
+	case kind == keystore.PKCS12:
+		save.Settings.Shared.Unset("key_password")
+	}
+}
+
+// checkKeyStore makes sure that the key store opens with the passwords that
+// will be set, when either changes: the service would find out at its start.
+func checkKeyStore(f *vault.Folder, was before, save *vault.Save) error {
+	name := save.Settings.Bound.KeyStore.Name
+	content, taken := save.Files[name]
+	same := func(key string) bool {
+		a, _ := was.shared.Get(key)
+		b, _ := save.Settings.Shared.Get(key)
+		return a == b
+	}
+	if !taken && (name == "" || same("key_store_password") && same("key_password")) {
 		return nil
+	}
+	if !taken {
+		var err error
+		if content, err = durable.Read(f.Data(name), keystore.MaxSize); err != nil {
+			return fault.Wrap(fault.KeyStoreMissing, err, "read the key store")
+		}
 	}
 	get := func(key string) secret.Value {
 		v, _ := save.Settings.Shared.Get(key)
 		return secret.New([]byte(v))
 	}
 	if _, err := keystore.Open(content, get("key_store_password"), get("key_password")); err != nil {
-		e := fault.Wrap(fault.Usage, err, "the new key store")
-		return e.(*fault.Error).With("give its passwords with --key-store-password-source and --key-password-source")
+		e := &fault.Error{Op: "the key store with these passwords", Cause: fault.Usage, Err: err}
+		if taken {
+			return e.With("give its passwords with --key-store-password-source and --key-password-source")
+		}
+		return e.With("nothing was changed; a new key store and its passwords are set together: ssovault set ssl_file=FILE --key-store-password-source SOURCE")
 	}
 	return nil
 }

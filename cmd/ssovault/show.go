@@ -49,7 +49,7 @@ func printTable(out io.Writer, s vault.Settings, reveal bool) error {
 	}{{"instance", s.Instance}, {"shared", s.Shared}} {
 		values := masked(one.set, reveal)
 		for _, key := range one.set.Keys() {
-			fmt.Fprintf(w, "%s\t%s\t%s\n", one.name, key, oneLine(values[key]))
+			fmt.Fprintf(w, "%s\t%s\t%s\n", one.name, oneLine(key), oneLine(values[key]))
 		}
 	}
 	return w.Flush()
@@ -120,11 +120,11 @@ type difference struct {
 func (d difference) String() string {
 	switch {
 	case d.Then == nil:
-		return fmt.Sprintf("+ %s %s=%s", d.File, d.Key, oneLine(*d.Now))
+		return fmt.Sprintf("+ %s %s=%s", d.File, oneLine(d.Key), oneLine(*d.Now))
 	case d.Now == nil:
-		return fmt.Sprintf("- %s %s=%s", d.File, d.Key, oneLine(*d.Then))
+		return fmt.Sprintf("- %s %s=%s", d.File, oneLine(d.Key), oneLine(*d.Then))
 	}
-	return fmt.Sprintf("~ %s %s: %s -> %s", d.File, d.Key, oneLine(*d.Then), oneLine(*d.Now))
+	return fmt.Sprintf("~ %s %s: %s -> %s", d.File, oneLine(d.Key), oneLine(*d.Then), oneLine(*d.Now))
 }
 
 // compare lists what differs between two sets, in the order of their keys.
@@ -135,7 +135,7 @@ func compare(file string, then, now *properties.Set) []difference {
 		if !ok {
 			return nil
 		}
-		if properties.Masked(key, then.IsPublic(key) && now.IsPublic(key)) {
+		if properties.Masked(key, then.IsPublic(key) || now.IsPublic(key)) {
 			v = mask
 		}
 		return &v
@@ -186,7 +186,7 @@ func (a *app) copyOf(cmd *cobra.Command, s *session, args []string) (vault.Setti
 			return plain.Parse()
 		}
 	}
-	then, err := a.readExport(args[0], "")
+	then, err := a.readExport(cmd.Context(), args[0], "")
 	if err == nil && (then.Instance == nil || then.Shared == nil) {
 		err = fault.New(fault.Usage, "%s does not hold both files", args[0])
 	}

@@ -99,7 +99,7 @@ It ends with the exit status of the first problem it finds.`,
 // gatherStatus gathers the report, and the first problem.
 func (a *app) gatherStatus(f *vault.Folder) (statusReport, error) {
 	r := statusReport{Base: f.Base}
-	c, first := f.Scan(true)
+	c, first := f.Scan(vault.BoundPresent)
 	if first != nil {
 		r.Problem = problemOf(first)
 	}
@@ -226,7 +226,7 @@ func inspect(out io.Writer, path string, b []byte, asJSON bool) error {
 			_, err := out.Write(plain)
 			return err
 		}
-		return fault.Wrap(fault.Malformed, err, "%s", path)
+		return &fault.Error{Op: path, Cause: fault.Malformed, Err: err, Advice: "inspect shows sealed files, sks.properties, and the files in run/"}
 	}
 	if !asJSON {
 		_, err := out.Write(f.AAD[:len(f.AAD)-1]) // less the empty line

@@ -85,7 +85,11 @@ func (a *app) bundle(cmd *cobra.Command, f *vault.Folder, login bool) ([]part, e
 	addJSON("version.json", versionOf())
 	status, _ := a.gatherStatus(f)
 	addJSON("status.json", status)
-	d := doctor.Doctor{Folder: f, Device: a.device(f), Now: a.now(), LookupEnv: a.hidden.Lookup, NoLogin: !login}
+	device, err := a.device(f)
+	if err != nil {
+		return nil, err
+	}
+	d := doctor.Doctor{Folder: f, Device: device, Now: a.now(), LookupEnv: a.hidden.Lookup, NoLogin: !login}
 	lines, _ := d.Run(cmd.Context())
 	addJSON("doctor.json", lines)
 

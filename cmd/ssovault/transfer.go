@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ssovault/internal/durable"
 	"ssovault/internal/fault"
 	"ssovault/internal/properties"
 	"ssovault/internal/vault"
@@ -21,7 +22,7 @@ import (
 const maxImport = 6 * 2 * properties.MaxSize
 
 func (a *app) exportCommand() *cobra.Command {
-	var o output
+	var o selection
 	c := &cobra.Command{
 		Use:   "export",
 		Short: "Print all settings, unsealed, for import elsewhere",
@@ -58,7 +59,7 @@ metadata with their names, stay those of this instance.`,
 			if file != "" && file != "instance" && file != "shared" {
 				return fault.New(fault.Usage, "--file is instance or shared, not %q", file)
 			}
-			in, err := a.readExport(args[0], file)
+			in, err := a.readExport(cmd.Context(), args[0], file)
 			if err != nil {
 				return err
 			}
@@ -108,22 +109,21 @@ func adopt(present **properties.Set, in *properties.Set, merge bool) error {
 			return err
 		}
 	}
+	for _, key := range next.Keys() {
+		if (*present).IsPublic(key) {
+			if err := next.MarkPublic(key); err != nil {
+				return err
+			}
+		}
+	}
 	*present = next
 	return nil
 }
 
 // readExport reads an export from a file, or from standard input for "-". A
 // file that it does not hold is nil.
-func (a *app) readExport(path, file string) (s vault.Settings, err error) {
-	var b []byte
-	if path == "-" {
-		b, err = io.ReadAll(io.LimitReader(a.in, maxImport+1))
-		if err == nil && len(b) > maxImport {
-			err = errors.New("longer than any export")
-		}
-	} else {
-		b, err = durable.Read(path, maxImport)
-	}
+func (a *app) readExport(ctx context.Context, path, file string) (s vault.Settings, err error) {
+	b, err := a.readInput(ctx, path, maxImport)
 	if err != nil {
 		return s, fault.Wrap(fault.Usage, err, "read the import")
 	}
@@ -143,13 +143,48 @@ func (a *app) readExport(path, file string) (s vault.Settings, err error) {
 	var both struct{ Instance, Shared map[string]string }
 	if err := strictJSON(b, &both); err != nil {
 		return s, fault.New(fault.Usage, "the import is not what 'ssovault export' writes: %v", err).
-			With("for .properties text say which file it is: --file instance or --file shared")
+			With("for one file alone, and for .properties text, say which it is: --file instance or --file shared")
+	}
+	if both.Instance == nil && both.Shared == nil {
+		return s, fault.New(fault.Usage, "the import holds neither instance nor shared settings")
 	}
 	if s.Instance, err = setOf(both.Instance); err != nil {
 		return s, err
 	}
 	s.Shared, err = setOf(both.Shared)
 	return s, err
+}
+
+// readInput reads a file that somebody names on the command line, which may be
+// a pipe, or standard input for "-". A signal breaks it off.
+func (a *app) readInput(ctx context.Context, path string, limit int64) ([]byte, error) {
+	type outcome struct {
+		b   []byte
+		err error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		in := a.in
+		if path != "-" {
+			var err error
+			if in, err = os.Open(path); err != nil {
+				done <- outcome{nil, &fault.Error{Cause: fault.Usage, Err: err}}
+				return
+			}
+			defer in.Close()
+		}
+		b, err := io.ReadAll(io.LimitReader(in, limit+1))
+		if err == nil && int64(len(b)) > limit {
+			err = errors.New("it is too long")
+		}
+		done <- outcome{b, err}
+	}()
+	select {
+	case o := <-done:
+		return o.b, o.err
+	case <-ctx.Done():
+		return nil, fault.New(fault.Interrupted, "interrupted")
+	}
 }
 
 // oneFile reads a flat JSON object or .properties text.
@@ -168,7 +203,15 @@ func strictJSON(b []byte, v any) error {
 	if len(b) == 0 {
 		return errors.New("it is empty")
 	}
-	return json.Unmarshal(b, v)
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("there is something after it")
+	}
+	return nil
 }
 
 // setOf makes a set of a map, in the order of its keys; nil of nil.

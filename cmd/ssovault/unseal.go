@@ -15,19 +15,19 @@ import (
 	"ssovault/internal/vault"
 )
 
-// output says which settings to print, and how.
-type output struct {
+// selection says which settings to print, and how.
+type selection struct {
 	file, format string
 	reveal       bool
 }
 
-func (o *output) flags(c *cobra.Command, format string) {
+func (o *selection) flags(c *cobra.Command, format string) {
 	c.Flags().StringVar(&o.file, "file", "", "only this file: instance or shared")
 	c.Flags().StringVar(&o.format, "format", format, "properties, json or env")
 	c.Flags().BoolVar(&o.reveal, "reveal", false, "print secrets to a terminal")
 }
 
-func (o *output) check(a *app) error {
+func (o *selection) check(a *app) error {
 	if o.file != "" && o.file != "instance" && o.file != "shared" {
 		return fault.New(fault.Usage, "--file is instance or shared, not %q", o.file)
 	}
@@ -42,7 +42,7 @@ func (o *output) check(a *app) error {
 }
 
 func (a *app) unsealCommand() *cobra.Command {
-	var o output
+	var o selection
 	var withoutKeyStore bool
 	c := &cobra.Command{
 		Use:   "unseal",
@@ -58,7 +58,7 @@ then shared.`,
 			if err := o.check(a); err != nil {
 				return err
 			}
-			return a.printSettings(cmd.Context(), o, access{boundFiles: !withoutKeyStore})
+			return a.printSettings(cmd.Context(), o, access{bound: boundFor(withoutKeyStore)})
 		},
 	}
 	o.flags(c, "properties")
@@ -67,7 +67,7 @@ then shared.`,
 }
 
 // printSettings is what unseal and export do.
-func (a *app) printSettings(ctx context.Context, o output, need access) error {
+func (a *app) printSettings(ctx context.Context, o selection, need access) error {
 	need.use = vault.Read
 	s, err := a.openSettings(ctx, need)
 	if err != nil {
@@ -78,7 +78,7 @@ func (a *app) printSettings(ctx context.Context, o output, need access) error {
 }
 
 // print writes the settings of an open session.
-func (o *output) print(w io.Writer, s *session) error {
+func (o *selection) print(w io.Writer, s *session) error {
 	if o.format == "properties" {
 		text := append([]byte(nil), s.plain.Instance...)
 		switch o.file {

@@ -65,19 +65,29 @@ func translate(args []string) []string {
 	return append(out, args[end:]...)
 }
 
-// commandIn finds the first word that is neither a flag nor a flag's value.
+// commandIn gives the command's name, when the first word behind the flags of
+// every command is one.
 func commandIn(args []string) string {
 	for i := 0; i < len(args); i++ {
-		if !strings.HasPrefix(args[i], "-") {
-			return args[i]
-		}
-		name := strings.TrimLeft(args[i], "-")
-		if takesValue(args[i]) || name == "answers" || name == "initialize" || slices.Contains(answers.Keys(), name) {
+		switch {
+		case takesValue(args[i]):
 			i++
+		case !strings.HasPrefix(args[i], "-"):
+			return args[i]
+		case !isGlobal(args[i]):
+			return ""
 		}
 	}
 	return ""
 }
 
 // takesValue tells whether a flag of every command is followed by its value.
-func takesValue(arg string) bool { return arg == "--base" || arg == "--lock-wait" }
+func takesValue(arg string) bool {
+	return arg == "--base" || arg == "--lock-wait" || arg == "--pin-source"
+}
+
+// isGlobal tells whether it is a flag of every command that holds its value.
+func isGlobal(arg string) bool {
+	name, _, _ := strings.Cut(arg, "=")
+	return takesValue(name) || name == "--try-pin"
+}

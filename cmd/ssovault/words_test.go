@@ -27,6 +27,8 @@ func TestTranslate(t *testing.T) {
 		{"-initialize acme -disableSKS", "config --initialize acme --disable-sks"},
 		{"config -answers f", "config --answers f"},
 		{"--base /x config -disableSKS", "--base /x config --disable-sks"},
+		{"-initialize acme -nosuch 1", "config --initialize acme -nosuch 1"},
+		{"--try-pin --base=/x -config", "config --try-pin --base=/x"},
 		// Not ours to translate.
 		{"run -- prog -config", "run -- prog -config"},
 		{"run prog -config -disableSKS", "run prog -config -disableSKS"},

@@ -30,7 +30,7 @@ const (
 
 // folder looks at the state and the modes of the install folder.
 func (v *visit) folder() {
-	v.contents, v.scanErr = v.Folder.Scan(true)
+	v.contents, v.scanErr = v.Folder.Scan(vault.BoundPresent)
 	switch v.contents.Mode {
 	case vault.ModeNone:
 		v.fail("folder", v.scanErr)
@@ -107,6 +107,12 @@ func (v *visit) certificate() {
 	if err != nil {
 		v.fail("certificate", fault.Wrap(fault.KeyStoreMissing, err, "open data/%s", name))
 		return
+	}
+	for _, c := range chain.Certificates {
+		if v.Now.Before(c.NotBefore) {
+			v.warn("certificate", fmt.Sprintf("%s is not valid before %s", c.Subject, c.NotBefore.UTC().Format("2006-01-02")), "is this machine's clock right?")
+			return
+		}
 	}
 	expires := chain.Expires()
 	text := fmt.Sprintf("%d certificates, the first to expire does so on %s", len(chain.Certificates), expires.UTC().Format("2006-01-02"))

@@ -37,12 +37,16 @@ func Cause(err error) fault.Cause {
 // wrap gives an error its cause, and says what was being done unless the error
 // of package os does so itself, with the path.
 func wrap(err error, format string, args ...any) error {
+	e := &fault.Error{Cause: Cause(err), Err: err}
 	var path *fs.PathError
 	var link *os.LinkError
-	if errors.As(err, &path) || errors.As(err, &link) {
-		return &fault.Error{Cause: Cause(err), Err: err}
+	if !errors.As(err, &path) && !errors.As(err, &link) {
+		e.Op = fmt.Sprintf(format, args...)
 	}
-	return fault.Wrap(Cause(err), err, format, args...)
+	if errors.Is(err, unix.EROFS) {
+		e.Advice = "the file system is mounted read-only: find out why (dmesg), and mount it for writing"
+	}
+	return e
 }
 
 // Read gives the content of a regular file of at most limit bytes. A link, a

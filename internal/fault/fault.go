@@ -56,7 +56,7 @@ type row struct {
 // table has one row per cause; TestEveryCauseHasARow holds that.
 var table = [causeCount]row{
 	Unclassified: {exit: 1, text: "an error that ssovault does not know", hint: "run 'ssovault doctor' and read logs/ssovault.log"},
-	Usage:        {exit: 2, text: "the command line or an answer is wrong", hint: "see 'ssovault --help'"},
+	Usage:        {exit: 2, text: "the command line or an answer is wrong", hint: "nothing was changed; 'ssovault COMMAND --help' shows how it is meant"},
 	Interrupted:  {exit: 130, text: "interrupted", hint: "nothing was changed"},
 
 	Unreachable: {letter: "a", exit: 10, sks: true,
@@ -121,7 +121,7 @@ var table = [causeCount]row{
 		text: "the HSM has locked itself down",
 		hint: "tampered, zeroized or disabled: only the HSM's security officer or its vendor can help"},
 
-	CommandNotFound:    {exit: 127, text: "the command was not found", hint: "give an absolute path after '--'"},
+	CommandNotFound:    {exit: 127, text: "the command was not found", hint: "check its name and $PATH, and the interpreter in the first line of a script"},
 	CommandNotRunnable: {exit: 126, text: "the command cannot be executed", hint: "check its mode and its interpreter"},
 }
 

@@ -48,7 +48,7 @@ func Find(argv []string) (string, error) {
 		return path, nil
 	case errors.Is(err, exec.ErrDot):
 		return "", fault.Wrap(fault.CommandNotRunnable, err, "run %s", argv[0])
-	case errors.Is(err, fs.ErrPermission):
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, unix.EISDIR):
 		return "", fault.Wrap(fault.CommandNotRunnable, err, "run")
 	}
 	return "", fault.Wrap(fault.CommandNotFound, err, "run")
@@ -160,6 +160,9 @@ func envRune(r rune) rune {
 // Busy when one of those runs now.
 func HoldRunning(path string) (fd int, err error) {
 	fd, err = unix.Open(path, unix.O_RDWR|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_CLOEXEC, uint32(durable.FileMode))
+	if err == unix.EROFS {
+		return -1, nil // nobody can restore or disable anything here
+	}
 	if err != nil {
 		return -1, fault.Wrap(durable.Cause(err), err, "open %s", path)
 	}

@@ -100,14 +100,15 @@ func TestFind(t *testing.T) {
 
 // Folders that nobody holds are cleared away, held ones and others' are not.
 func TestFolder(t *testing.T) {
-	first, release, err := Folder()
+	a, err := NewScratch()
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, releaseSecond, err := Folder() // a start beside it
+	b, err := NewScratch() // a start beside it
 	if err != nil {
 		t.Fatal(err)
 	}
+	first := a.Path
 	if _, err := os.Stat(first); err != nil {
 		t.Errorf("a held folder was cleared away: %v", err)
 	}
@@ -127,12 +128,12 @@ func TestFolder(t *testing.T) {
 	if _, err := os.Stat(left); !os.IsNotExist(err) {
 		t.Error("a folder that nobody holds is still there")
 	}
-	for folder, done := range map[string]func() error{first: release, second: releaseSecond} {
-		if err := done(); err != nil {
+	for _, s := range []*Scratch{a, b} {
+		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
-		if _, err := os.Stat(folder); !os.IsNotExist(err) {
-			t.Errorf("%s is still there", folder)
+		if _, err := os.Stat(s.Path); !os.IsNotExist(err) {
+			t.Errorf("%s is still there", s.Path)
 		}
 	}
 }

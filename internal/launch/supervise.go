@@ -14,14 +14,15 @@ import (
 
 	"ssovault/internal/durable"
 	"ssovault/internal/fault"
+	"ssovault/internal/owner"
 	"ssovault/internal/vault"
 )
 
 // folderPrefix begins the name of every settings folder.
 const folderPrefix = "ssovault-run-"
 
-// aliveFile is locked for as long as the parent of a settings folder lives, so
-// that the next start can clear away what a killed one left.
+// aliveFile is locked for as long as somebody needs the folder, so that the next
+// start can clear away what killed ones left.
 const aliveFile = ".alive"
 
 // Supervise starts the command as a child, with the settings in a fresh folder
@@ -29,17 +30,21 @@ const aliveFile = ".alive"
 // signals and gives the command's exit status, 128+n when signal n ended it.
 // The folder goes with the command.
 func Supervise(c Command, p vault.Plain, std Stdio) (status int, err error) {
-	folder, release, err := Folder()
+	folder, err := NewScratch()
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, release()) }()
+	defer func() { err = errors.Join(err, folder.Close()) }()
+	// A command that outlives this process keeps its settings.
+	if err := folder.bequeath(); err != nil {
+		return 0, fmt.Errorf("hand over the folder of the settings: %w", err)
+	}
 	handed := []string{}
 	for _, one := range []struct {
 		name, variable string
 		text           []byte
 	}{{vault.InstanceClear, EnvInstance, p.Instance}, {vault.SharedClear, EnvShared, p.Shared}} {
-		path := filepath.Join(folder, one.name)
+		path := filepath.Join(folder.Path, one.name)
 		if err := durable.Create(path, one.text); err != nil {
 			return 0, err
 		}
@@ -105,34 +110,49 @@ func inForeground() bool {
 	return err == nil && group == unix.Getpgrp()
 }
 
-// Folder makes a folder of mode 0700 on a tmpfs, after clearing away those that
-// nobody holds any more. release removes it with all that is in it.
-func Folder() (folder string, release func() error, err error) {
+// Scratch is a folder of mode 0700 on a tmpfs, held by a lock.
+type Scratch struct {
+	Path  string
+	alive *os.File
+}
+
+// NewScratch makes one, after clearing away those that nobody holds any more.
+func NewScratch() (*Scratch, error) {
 	root, err := MemoryRoot()
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	sweepFolders(root)
-	if folder, err = os.MkdirTemp(root, folderPrefix); err != nil {
-		return "", nil, fault.Wrap(durable.Cause(err), err, "make a folder for the settings")
+	s := new(Scratch)
+	if s.Path, err = os.MkdirTemp(root, folderPrefix); err != nil {
+		return nil, fault.Wrap(durable.Cause(err), err, "make a folder in memory")
 	}
 	// Locked under another name first: a start in parallel that finds the name
 	// finds the lock too.
-	unlocked := filepath.Join(folder, aliveFile+".new")
-	alive, err := os.OpenFile(unlocked, os.O_CREATE|os.O_EXCL|os.O_RDWR, durable.FileMode)
+	unlocked := filepath.Join(s.Path, aliveFile+".new")
+	s.alive, err = os.OpenFile(unlocked, os.O_CREATE|os.O_EXCL|os.O_RDWR, durable.FileMode)
 	if err == nil {
-		err = unix.Flock(int(alive.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		err = unix.Flock(int(s.alive.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	}
 	if err == nil {
-		err = durable.Rename(unlocked, filepath.Join(folder, aliveFile))
+		err = durable.Rename(unlocked, filepath.Join(s.Path, aliveFile))
 	}
 	if err != nil {
-		return "", nil, errors.Join(fault.Wrap(durable.Cause(err), err, "hold the folder of the settings"), os.RemoveAll(folder))
+		return nil, errors.Join(fault.Wrap(durable.Cause(err), err, "hold a folder in memory"), os.RemoveAll(s.Path))
 	}
-	return folder, func() error {
-		defer alive.Close()
-		return os.RemoveAll(folder)
-	}, nil
+	return s, nil
+}
+
+// bequeath lets the children of this process hold the folder too.
+func (s *Scratch) bequeath() error {
+	_, err := unix.FcntlInt(s.alive.Fd(), unix.F_SETFD, 0)
+	return err
+}
+
+// Close removes the folder with all that is in it.
+func (s *Scratch) Close() error {
+	defer s.alive.Close()
+	return os.RemoveAll(s.Path)
 }
 
 // sweepFolders removes the folders of this user whose parent was killed.
@@ -163,10 +183,23 @@ func MemoryRoot() (string, error) {
 		}
 		var st unix.Statfs_t
 		if unix.Statfs(dir, &st) == nil && (st.Type == unix.TMPFS_MAGIC || st.Type == unix.RAMFS_MAGIC) &&
-			unix.Access(dir, unix.W_OK|unix.X_OK) == nil {
+			unix.Access(dir, unix.W_OK|unix.X_OK) == nil && trusted(dir) {
 			return dir, nil
 		}
 	}
 	tried := strings.Join(candidates[1:], ", ")
 	return "", fault.New(fault.NotPermitted, "no folder in memory (tmpfs) that may be written to; looked at $XDG_RUNTIME_DIR, %s", tried)
+}
+
+// trusted tells whether nobody else can take away what this user makes in a
+// folder: it is the user's own or root's, and others may write only where the
+// sticky bit keeps them off (/dev/shm).
+func trusted(dir string) bool {
+	info, err := os.Lstat(dir)
+	if err != nil || !info.IsDir() || owner.Protected(filepath.Dir(dir), os.Geteuid()) != nil {
+		return false
+	}
+	uid := int(info.Sys().(*syscall.Stat_t).Uid)
+	sticky := uid == 0 && info.Mode()&os.ModeSticky != 0
+	return (uid == 0 || uid == os.Geteuid()) && (info.Mode().Perm()&0o022 == 0 || sticky)
 }

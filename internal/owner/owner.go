@@ -32,7 +32,8 @@ func Of(base string) (Identity, error) {
 	info, err := os.Lstat(base)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return Identity{}, fault.New(fault.NoConfiguration, "there is no folder %s", base)
+		return Identity{}, fault.New(fault.NoConfiguration, "there is no folder %s", base).
+			With("make it first (mkdir -m 700), or name another with --base")
 	case err != nil:
 		return Identity{}, fault.Wrap(fault.NotPermitted, err, "look at %s", base)
 	case info.Mode()&fs.ModeSymlink != 0:
@@ -118,8 +119,11 @@ func checkOne(name string, uid int, last bool) error {
 	if sticky := info.IsDir() && info.Mode()&fs.ModeSticky != 0 && st.Uid == 0; sticky && !last {
 		return nil
 	}
-	return fault.New(fault.NotPermitted, "%s may be written to by others (mode %04o)", name, info.Mode().Perm()).
-		With("take the right away: chmod go-w " + name)
+	advice := "take the right away: chmod go-w " + name
+	if info.Mode()&fs.ModeSticky != 0 {
+		advice = "use a folder of your own below it"
+	}
+	return fault.New(fault.NotPermitted, "%s may be written to by others (mode %04o)", name, info.Mode().Perm()).With(advice)
 }
 
 // Become makes this process the user id. Root on another's folder steps down,
@@ -133,8 +137,20 @@ func Become(id Identity) error {
 		return fault.New(fault.NotPermitted, "the folder belongs to user %d and this is user %d", id.UID, me).
 			With("run ssovault as the owner of the folder, or as root")
 	}
-	groups, home := []int{id.GID}, "/"
-	if u, err := user.LookupId(strconv.Itoa(id.UID)); err == nil {
+	// The user's own group: a folder that was given away by chown USER alone
+	// still has root's.
+	home := "/"
+	u, err := user.LookupId(strconv.Itoa(id.UID))
+	if err == nil {
+		if id.GID, err = strconv.Atoi(u.Gid); err != nil {
+			return fault.Wrap(fault.NotPermitted, err, "find the group of user %d", id.UID)
+		}
+	} else if id.GID == 0 {
+		return fault.New(fault.NotPermitted, "user %d has no entry in the user database, and the folder's group is root's", id.UID).
+			With("give the folder to the user's group: chgrp")
+	}
+	groups := []int{id.GID}
+	if err == nil {
 		home = u.HomeDir
 		if names, err := u.GroupIds(); err == nil {
 			for _, g := range names {

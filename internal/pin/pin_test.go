@@ -149,7 +149,7 @@ func TestRefusals(t *testing.T) {
 	if err := m.Check("serial", "user", r.Identity(s)); err != nil {
 		t.Error(err)
 	}
-	if err := m.Record(Refusal{"serial", "user", r.Identity(s), time.Now()}); err != nil {
+	if err := m.Record(Refusal{"serial", "user", r.Identity(s), time.Now(), 0}); err != nil {
 		t.Fatal(err)
 	}
 	if err := m.Check("serial", "user", r.Identity(s)); fault.Of(err) != fault.PINRefused {

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"ssovault/internal/durable"
 	"ssovault/internal/fault"
 	"ssovault/internal/secret"
@@ -43,7 +45,26 @@ type Reader struct {
 // PINUnavailable when the source is absent or empty, NotPermitted when a file
 // is open to others.
 func (r Reader) Read(ctx context.Context, s Source, question string) (secret.Value, error) {
-	v, err := r.read(ctx, s, question)
+	type outcome struct {
+		v   secret.Value
+		err error
+	}
+	done := make(chan outcome, 1)
+	go func() { // a descriptor or a command may never answer
+		v, err := r.read(ctx, s, question)
+		done <- outcome{v, err}
+	}()
+	var v secret.Value
+	var err error
+	select {
+	case o := <-done:
+		v, err = o.v, o.err
+	case <-ctx.Done():
+	}
+	if ctx.Err() != nil {
+		v.Wipe()
+		return secret.Value{}, fault.New(fault.Interrupted, "interrupted")
+	}
 	if err != nil {
 		return secret.Value{}, fault.Wrap(fault.PINUnavailable, err, "the secret from %s", s)
 	}
@@ -56,13 +77,15 @@ func (r Reader) Read(ctx context.Context, s Source, question string) (secret.Val
 func (r Reader) read(ctx context.Context, s Source, question string) (secret.Value, error) {
 	switch s.Kind {
 	case KindFile:
-		return r.readFile(r.path(s))
+		return r.readFile(r.path(s), 0o077)
 	case KindCredential:
 		dir, ok := r.LookupEnv("CREDENTIALS_DIRECTORY")
 		if !ok || dir == "" {
 			return secret.Value{}, errors.New("$CREDENTIALS_DIRECTORY is not set: systemd gives it to a unit with LoadCredential=")
 		}
-		return r.readFile(filepath.Join(dir, s.Arg))
+		// systemd gives the unit's user the right by an ACL, whose mask shows as
+		// the group's rights; the folder is the unit's own.
+		return r.readFile(filepath.Join(dir, s.Arg), 0o007)
 	case KindCommand:
 		return readCommand(ctx, strings.Fields(s.Arg))
 	case KindEnv:
@@ -76,10 +99,12 @@ func (r Reader) read(ctx context.Context, s Source, question string) (secret.Val
 		if err != nil {
 			return secret.Value{}, err
 		}
-		f := os.NewFile(uintptr(n), "descriptor "+s.Arg)
-		if f == nil {
-			return secret.Value{}, errors.New("no such descriptor")
+		// Descriptors of this program's own are closed on exec; one that was
+		// handed over is not.
+		if flags, err := unix.FcntlInt(uintptr(n), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC != 0 {
+			return secret.Value{}, errors.New("no such descriptor was handed over")
 		}
+		f := os.NewFile(uintptr(n), "descriptor "+s.Arg)
 		defer f.Close()
 		return readAll(f)
 	case KindPrompt:
@@ -99,8 +124,8 @@ func (r Reader) path(s Source) string {
 }
 
 // readFile opens once, without following a link, and judges what was opened:
-// ours or root's, nothing for others.
-func (r Reader) readFile(path string) (secret.Value, error) {
+// ours or root's, and none of the forbidden rights.
+func (r Reader) readFile(path string, forbidden fs.FileMode) (secret.Value, error) {
 	f, err := durable.OpenFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return secret.Value{}, fmt.Errorf("there is no file %s", path)
@@ -118,7 +143,7 @@ func (r Reader) readFile(path string) (secret.Value, error) {
 		return secret.Value{}, fault.New(fault.NotPermitted, "%s belongs to user %d", path, st.Uid).
 			With(fmt.Sprintf("give it to root or to user %d", r.UID))
 	}
-	if info.Mode().Perm()&0o077 != 0 {
+	if info.Mode().Perm()&forbidden != 0 {
 		return secret.Value{}, fault.New(fault.NotPermitted, "%s is open to others (mode %04o)", path, info.Mode().Perm()).
 			With("close it: chmod 600 " + path + "; then change the PIN, since others may have read it")
 	}
@@ -145,10 +170,13 @@ func readCommand(ctx context.Context, argv []string) (secret.Value, error) {
 		_ = cmd.Process.Kill() // it may wait for ever for a reader
 	}
 	err = cmd.Wait()
-	if ctx.Err() == context.DeadlineExceeded {
-		err, readErr = fmt.Errorf("no answer within %v", commandTime), nil
+	switch {
+	case ctx.Err() == context.DeadlineExceeded:
+		err = fmt.Errorf("no answer within %v", commandTime)
+	case readErr != nil: // and it was killed for that
+		err = readErr
 	}
-	if err = errors.Join(readErr, err); err != nil {
+	if err != nil {
 		v.Wipe()
 		return secret.Value{}, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -20,6 +21,9 @@ type Refusal struct {
 	Role   string    `json:"role"`
 	Source string    `json:"source"` // see Identity
 	Time   time.Time `json:"time"`
+	// Count is how many refusals in a row there were, each after a change of
+	// the source.
+	Count int `json:"count"`
 }
 
 // Refusals is the file BASE/run/pin-refused.
@@ -37,13 +41,18 @@ func (r Refusals) Check(token, role, source string) error {
 		return nil
 	}
 	if err != nil {
-		return fault.Wrap(fault.PINRefused, err, "the memory of refused PINs")
+		return &fault.Error{Op: "read the memory of refused PINs, " + r.Path, Cause: fault.PINRefused, Err: err,
+			Advice: "delete " + r.Path + " once the PIN's source is known to be right; the next start then tries it once"}
 	}
 	if had.Token != token || had.Role != role || had.Source != source {
 		return nil
 	}
-	return fault.New(fault.PINRefused, "the HSM refused this PIN on %s and its source has not changed since: not tried again",
-		had.Time.UTC().Format("2006-01-02 15:04:05 UTC"))
+	when := had.Time.UTC().Format("2006-01-02 15:04:05 UTC")
+	if !strings.HasPrefix(source, string(KindFile)) {
+		return fault.New(fault.PINRefused, "the HSM refused the PIN from %s on %s, and nothing shows whether that source has changed since: not tried again", source, when).
+			With("correct the PIN at its source, then log in once by hand: ssovault doctor --try-pin --pin-source prompt")
+	}
+	return fault.New(fault.PINRefused, "the HSM refused this PIN on %s and its source has not changed since: not tried again", when)
 }
 
 func (r Refusals) read() (had Refusal, err error) {
@@ -54,15 +63,20 @@ func (r Refusals) read() (had Refusal, err error) {
 	return had, err
 }
 
-// Explain tells whether a refusal by this token is remembered: it is then what
-// the token's own flags speak of.
+// Explain tells whether one refusal by this token is remembered: it is then what
+// the token's own flags speak of. A second one in a row is explained no more: a
+// source that is written anew before every start must not lock the role.
 func (r Refusals) Explain(token string) bool {
 	had, err := r.read()
-	return err == nil && had.Token == token
+	return err == nil && had.Token == token && had.Count <= 1
 }
 
-// Record remembers a refusal.
+// Record remembers a refusal, and counts it with those before.
 func (r Refusals) Record(f Refusal) error {
+	f.Count = 1
+	if had, err := r.read(); err == nil && had.Token == f.Token && had.Role == f.Role {
+		f.Count = had.Count + 1
+	}
 	b, err := json.Marshal(f)
 	if err != nil {
 		return err

@@ -58,7 +58,14 @@ func (f *Folder) Configure(ctx context.Context, p Plan, store sks.Store, token s
 	}
 	s := *p.SKS
 	s.Instance = p.Settings.InstanceNumber()
-	key, err := f.keyFor(ctx, &s, p.KeepKey, store, token)
+	known, err := generationOf(ctx, store, s.Instance, save.Generation)
+	if err != nil {
+		return Outcome{}, err
+	}
+	save.Generation = known
+	key, err := f.keyFor(ctx, &s, p.KeepKey, store, PendingKey{
+		Library: s.Library, Label: token.Label, Serial: token.Serial, Instance: s.Instance, Generation: known,
+	})
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -67,8 +74,8 @@ func (f *Folder) Configure(ctx context.Context, p Plan, store sks.Store, token s
 	if err != nil && !holds && !p.KeepKey {
 		// Nothing uses the new key. When it cannot be removed now, the
 		// announcement stays and the next run removes it.
-		if settleErr := f.settlePending(context.WithoutCancel(ctx), store, token, inUse); settleErr != nil {
-			err = errors.Join(err, settleErr)
+		if removeErr := f.removePending(context.WithoutCancel(ctx), store, s.KeyID); removeErr != nil {
+			err = errors.Join(err, removeErr)
 		}
 	}
 	out := Outcome{Mark: mark, SKS: &s}
@@ -84,7 +91,7 @@ func (f *Folder) Configure(ctx context.Context, p Plan, store sks.Store, token s
 }
 
 // keyFor finds the key that s names, or makes one and completes s.
-func (f *Folder) keyFor(ctx context.Context, s *SKS, keep bool, store sks.Store, token sks.Token) (sks.Key, error) {
+func (f *Folder) keyFor(ctx context.Context, s *SKS, keep bool, store sks.Store, announcement PendingKey) (sks.Key, error) {
 	if keep {
 		key, err := store.Key(ctx, s.KeyID)
 		if err != nil {
@@ -96,7 +103,8 @@ func (f *Folder) keyFor(ctx context.Context, s *SKS, keep bool, store sks.Store,
 		return key, err
 	}
 	s.KeyID, s.KeyLabel = sks.NewKeyID(), KeyLabelFor(s.Instance)
-	if err := f.announce(PendingKey{Library: s.Library, Label: token.Label, Serial: token.Serial, KeyID: s.KeyID}); err != nil {
+	announcement.KeyID = s.KeyID
+	if err := f.announce(announcement); err != nil {
 		return nil, err
 	}
 	key, err := store.Create(ctx, sks.NewKey{ID: s.KeyID, Label: s.KeyLabel})
@@ -107,26 +115,31 @@ func (f *Folder) keyFor(ctx context.Context, s *SKS, keep bool, store sks.Store,
 		err = s.Proof.Check(ctx, key)
 	}
 	if err != nil {
-		err = fault.Wrap(fault.Unreachable, err, "make the key %q in the token %s", s.KeyLabel, token.Label)
+		err = fault.Wrap(fault.Unreachable, err, "make the key %q in the token %s", s.KeyLabel, announcement.Label)
 		// The device may have made the key and lost the answer.
-		if settleErr := f.settlePending(context.WithoutCancel(ctx), store, token, sks.KeyID{}); settleErr != nil {
-			err = errors.Join(err, settleErr)
+		if removeErr := f.removePending(context.WithoutCancel(ctx), store, s.KeyID); removeErr != nil {
+			err = errors.Join(err, removeErr)
 		}
 		return nil, err
 	}
 	return key, nil
 }
 
-// saveUnder commits a sealed save whose number follows everything that the
-// files and the token know of.
-func (f *Folder) saveUnder(ctx context.Context, save Save, leaf []byte, key sks.Key, store sks.Store) (sks.Mark, bool, error) {
-	if memory, ok := store.(sks.Rememberer); ok {
-		known, err := memory.Recall(ctx, save.SKS.Instance)
-		if err != nil && !errors.Is(err, sks.ErrCannotRemember) {
-			return sks.Mark{}, false, fault.Wrap(fault.Unreachable, err, "ask the HSM for the newest generation")
-		}
-		save.Generation = max(save.Generation, known.Generation)
+// generationOf is the highest generation that the files and the token know of.
+func generationOf(ctx context.Context, store sks.Store, instance string, files uint64) (uint64, error) {
+	memory, ok := store.(sks.Rememberer)
+	if !ok {
+		return files, nil
 	}
+	known, err := memory.Recall(ctx, instance)
+	if errors.Is(err, sks.ErrCannotRemember) {
+		return files, nil
+	}
+	return max(files, known.Generation), fault.Wrap(fault.Unreachable, err, "ask the HSM for the newest generation")
+}
+
+// saveUnder keeps the certificate beside the key and commits a sealed save.
+func (f *Folder) saveUnder(ctx context.Context, save Save, leaf []byte, key sks.Key, store sks.Store) (sks.Mark, bool, error) {
 	if keeper, ok := store.(sks.Keeper); ok && leaf != nil {
 		if err := keeper.KeepCertificate(ctx, save.SKS.KeyID, save.SKS.KeyLabel, leaf); err != nil {
 			return sks.Mark{}, false, fault.Wrap(fault.Unreachable, err, "keep the certificate beside the key")
@@ -161,7 +174,11 @@ func (f *Folder) Change(ctx context.Context, c *Contents, s Save, store sks.Stor
 	if c.Mode != ModeSealed || store == nil {
 		return sks.Mark{}, fmt.Errorf("change a folder that is %s", c.Mode)
 	}
-	s.SKS, s.Generation = &c.SKS, c.Mark().Generation
+	s.SKS = &c.SKS
+	var err error
+	if s.Generation, err = generationOf(ctx, store, c.SKS.Instance, c.Mark().Generation); err != nil {
+		return sks.Mark{}, err
+	}
 	key, err := store.Key(ctx, c.SKS.KeyID)
 	if err != nil {
 		return sks.Mark{}, err

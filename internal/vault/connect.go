@@ -22,12 +22,17 @@ type Device struct {
 	// TryPIN logs in although this PIN was refused before, or the token's
 	// flags advise against it.
 	TryPIN bool
+	// Source stands in for the one that sks.properties names; nil: it does not.
+	Source *pin.Source
 	Now    func() time.Time
 }
 
 // Connect reads the PIN from where sks.properties says, and logs in with it.
 // The caller closes the store.
 func (f *Folder) Connect(ctx context.Context, s SKS, d Device) (sks.Store, sks.Token, error) {
+	if d.Source != nil {
+		s.PIN = *d.Source
+	}
 	var err error
 	if d.PINs, err = f.PresentPINs(d.PINs); err != nil {
 		return nil, sks.Token{}, err

@@ -41,11 +41,23 @@ type Contents struct {
 // vouch for: whoever swapped the IdP's certificate could sign in as anyone.
 type Bound struct{ KeyStore, Metadata encp.Bound }
 
+// BoundCheck says what a command demands of the key store and the metadata.
+type BoundCheck int
+
+const (
+	// BoundMatch: if they are there, they are the ones that were configured.
+	BoundMatch BoundCheck = iota
+	// BoundPresent: and they are there (cause KeyStoreMissing).
+	BoundPresent
+	// BoundIgnored: they are about to be replaced. What is not replaced is still
+	// vouched for as before, so the next start looks at it again.
+	BoundIgnored
+)
+
 // Scan reads the folder and makes the checks of the manual in their order, up
 // to the device. The Contents it returns beside an error are as far as it came:
-// Mode is always right. boundFiles says whether the key store and the metadata
-// must be there (cause KeyStoreMissing); if they are there, they must match.
-func (f *Folder) Scan(boundFiles bool) (*Contents, error) {
+// Mode is always right.
+func (f *Folder) Scan(bound BoundCheck) (*Contents, error) {
 	v, err := f.view()
 	if err != nil {
 		return &Contents{Mode: ModeNone}, err
@@ -59,9 +71,9 @@ func (f *Folder) Scan(boundFiles bool) (*Contents, error) {
 		return c, err
 	}
 	if c.Mode == ModeSealed {
-		return c, c.scanSealed(v, boundFiles)
+		return c, c.scanSealed(v, bound)
 	}
-	return c, c.scanClear(v, boundFiles)
+	return c, c.scanClear(v, bound)
 }
 
 // files says which of the five are there.
@@ -119,7 +131,7 @@ func (h files) check() error {
 }
 
 // scanSealed reads a sealed folder, and checks 16, 28, 26, 25, 29, 26.
-func (c *Contents) scanSealed(v view, boundFiles bool) error {
+func (c *Contents) scanSealed(v view, bound BoundCheck) error {
 	b, err := v.read(SKSFile, MaxSKS)
 	if err != nil {
 		return fault.Wrap(fault.Malformed, err, "read data/%s", SKSFile)
@@ -131,7 +143,7 @@ func (c *Contents) scanSealed(v view, boundFiles bool) error {
 	c.Shared, problems[0] = v.sealed(SharedEncp)
 	c.Instance, problems[1] = v.sealed(InstanceEncp)
 	c.Bound = Bound{c.Shared.KeyStore, c.Shared.Metadata}
-	if boundFiles && problems[0] == nil {
+	if bound == BoundPresent && problems[0] == nil {
 		if err := c.Bound.present(v); err != nil {
 			return err
 		}
@@ -147,6 +159,9 @@ func (c *Contents) scanSealed(v view, boundFiles bool) error {
 	}
 	if err := c.checkBelonging(); err != nil {
 		return err
+	}
+	if bound == BoundIgnored {
+		return nil
 	}
 	return c.Bound.match(v)
 }
@@ -195,7 +210,7 @@ func (c *Contents) checkBelonging() error {
 }
 
 // scanClear reads a folder with SKS off.
-func (c *Contents) scanClear(v view, boundFiles bool) error {
+func (c *Contents) scanClear(v view, bound BoundCheck) error {
 	var err error
 	if c.Clear.Instance, err = v.read(InstanceClear, encp.MaxPlaintext); err != nil {
 		return fault.Wrap(fault.FileMissing, err, "read data/%s", InstanceClear)
@@ -219,7 +234,7 @@ func (c *Contents) scanClear(v view, boundFiles bool) error {
 		content, err := v.read(name, maxFile)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			if boundFiles {
+			if bound == BoundPresent {
 				return missingBound(name)
 			}
 			*b = encp.Bound{}

@@ -128,11 +128,15 @@ func (f *Folder) take(ctx context.Context, use Use, wait time.Duration) error {
 		if there, err := durable.Exists(f.Layout.lock()); err != nil || !there {
 			return err
 		}
-	} else if err := durable.MakeFolder(f.Run("")); err != nil {
+	} else if err := durable.MakeFolder(f.Run("")); err != nil && (use == Change || !errors.Is(err, unix.EROFS)) {
 		return err
 	}
 	lock := flock.New(f.Layout.lock(), flock.SetFlag(os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW), flock.SetPermissions(durable.FileMode))
-	if err := waitFor(ctx, lock, use == Change, wait); err != nil {
+	err := waitFor(ctx, lock, use == Change, wait)
+	if errors.Is(err, unix.EROFS) && use != Change {
+		return nil // nobody can change anything here: a service still starts
+	}
+	if err != nil {
 		return err
 	}
 	f.lock = lock
@@ -147,7 +151,14 @@ func waitFor(ctx context.Context, lock *flock.Flock, alone bool, wait time.Durat
 	if alone {
 		try = lock.TryLockContext
 	}
-	ok, err := try(ctx, lockPoll)
+	now := lock.TryRLock
+	if alone {
+		now = lock.TryLock
+	}
+	ok, err := now() // also when there is no time to wait
+	if err == nil && !ok {
+		ok, err = try(ctx, lockPoll)
+	}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return fault.New(fault.Busy, "%s is held by another ssovault; waited %v", lock.Path(), wait)

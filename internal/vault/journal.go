@@ -92,7 +92,9 @@ func (l Layout) readJournal() (*journal, error) {
 		return nil, fault.New(fault.Malformed, "the journal of a save was written by a newer version of ssovault")
 	}
 	for _, e := range j.Entries {
-		if !journalled[e.Name] || !isSaveID(j.SaveID) {
+		// A save writes the PIN or leaves it, and announces nothing.
+		odd := e.Name == pinEntry && e.Remove || e.Name == pendingEntry && !e.Remove
+		if !journalled[e.Name] || !isSaveID(j.SaveID) || odd {
 			return nil, fault.New(fault.MixedConfiguration, "the journal of a save names %q, which is no file of ours", e.Name)
 		}
 	}

@@ -41,9 +41,9 @@ func ScanCopy(path string) (*Contents, error) {
 		return nil, err
 	}
 	if c.Mode == ModeSealed {
-		return c, c.scanSealed(v, false)
+		return c, c.scanSealed(v, BoundMatch)
 	}
-	return c, c.scanClear(v, false)
+	return c, c.scanClear(v, BoundMatch)
 }
 
 // OpenCopy opens the sealed files of a copy, whatever their generation.

@@ -18,6 +18,11 @@ type PendingKey struct {
 	Label   string    `json:"token_label"`
 	Serial  string    `json:"token_serial"`
 	KeyID   sks.KeyID `json:"key_id"`
+	// Instance is whose key it was to be: its label says so too.
+	Instance string `json:"instance"`
+	// Generation is the newest save that was known then. A newer one in the
+	// token means that somebody went on, from a copy of this folder perhaps.
+	Generation uint64 `json:"generation"`
 }
 
 const maxPending = 4096
@@ -58,7 +63,9 @@ func (f *Folder) withdraw() error {
 
 // settlePending removes the key that an earlier run made for nothing, when it
 // is in this token; inUse is the key of the last save. A token that is away
-// keeps its announcement.
+// keeps its announcement, and so does a key that may be somebody's: one whose
+// label is not the announced instance's, or whose instance was saved since (this
+// folder may be a copy), or where the token cannot say.
 func (f *Folder) settlePending(ctx context.Context, store sks.Store, token sks.Token, inUse sks.KeyID) error {
 	p, err := f.Pending()
 	if err != nil || p == nil {
@@ -70,9 +77,43 @@ func (f *Folder) settlePending(ctx context.Context, store sks.Store, token sks.T
 	if p.Serial != token.Serial {
 		return nil
 	}
+	orphan, err := f.isOrphan(ctx, store, *p)
+	if err != nil || !orphan {
+		return err
+	}
+	return f.removePending(ctx, store, p.KeyID)
+}
+
+func (f *Folder) isOrphan(ctx context.Context, store sks.Store, p PendingKey) (bool, error) {
+	keeper, keeps := store.(sks.Keeper)
+	memory, remembers := store.(sks.Rememberer)
+	if !keeps || !remembers {
+		return false, nil
+	}
+	keys, err := keeper.List(ctx, KeyLabelPrefix)
+	if err != nil {
+		return false, fault.Wrap(fault.Unreachable, err, "look for the key %s, which an earlier run made for nothing", p.KeyID)
+	}
+	for _, k := range keys {
+		if k.ID == p.KeyID && k.Label != KeyLabelFor(p.Instance) {
+			return false, nil
+		}
+	}
+	mark, err := memory.Recall(ctx, p.Instance)
+	if errors.Is(err, sks.ErrCannotRemember) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fault.Wrap(fault.Unreachable, err, "ask the HSM for the newest generation")
+	}
+	return mark.Generation <= p.Generation, nil
+}
+
+// removePending removes an announced key and its announcement.
+func (f *Folder) removePending(ctx context.Context, store sks.Store, id sks.KeyID) error {
 	if keeper, ok := store.(sks.Keeper); ok {
-		if err := keeper.Remove(ctx, p.KeyID); err != nil {
-			return fault.Wrap(fault.Unreachable, err, "remove the key %s, which an earlier run made for nothing", p.KeyID)
+		if err := keeper.Remove(ctx, id); err != nil {
+			return fault.Wrap(fault.Unreachable, err, "remove the key %s, which was made for nothing", id)
 		}
 	}
 	return f.withdraw()

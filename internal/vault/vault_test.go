@@ -104,7 +104,11 @@ func (i *install) unseal(boundFiles bool) (Plain, Rollback, error) {
 		return Plain{}, Rollback{}, err
 	}
 	defer f.Close()
-	c, err := f.Scan(boundFiles)
+	check := BoundMatch
+	if boundFiles {
+		check = BoundPresent
+	}
+	c, err := f.Scan(check)
 	if err != nil {
 		return Plain{}, Rollback{}, err
 	}
@@ -124,7 +128,7 @@ func (i *install) change(value string) {
 	i.t.Helper()
 	f := i.open(Change)
 	defer f.Close()
-	c, err := f.Scan(false)
+	c, err := f.Scan(BoundMatch)
 	if err != nil {
 		i.t.Fatal(err)
 	}
@@ -209,7 +213,7 @@ func TestCauses(t *testing.T) {
 	keyID := func(i *install) sks.KeyID {
 		f := i.open(Read)
 		defer f.Close()
-		c, err := f.Scan(false)
+		c, err := f.Scan(BoundMatch)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -392,7 +396,7 @@ func TestClearAndBack(t *testing.T) {
 	i.configure()
 	f := i.open(Change)
 	set := settings(t)
-	c, err := f.Scan(true)
+	c, err := f.Scan(BoundPresent)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -434,16 +438,50 @@ func TestKeyMadeForNothing(t *testing.T) {
 	}
 	// A token that goes away before the key can be removed: the next run does.
 	id := sks.NewKeyID()
-	if err := f.announce(PendingKey{KeyID: id, Serial: i.device.Token.Serial, Label: "test"}); err != nil {
+	left := KeyLabelFor("999999999999")
+	if err := f.announce(PendingKey{KeyID: id, Serial: i.device.Token.Serial, Label: "test", Instance: "999999999999"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := i.device.Store().Create(context.Background(), sks.NewKey{ID: id, Label: "left behind"}); err != nil {
+	if _, err := i.device.Store().Create(context.Background(), sks.NewKey{ID: id, Label: left}); err != nil {
 		t.Fatal(err)
 	}
 	f.Close()
 	i.configure()
-	if labels := i.device.Labels(); len(labels) != 1 || strings.Contains(labels[0], "left") {
+	if labels := i.device.Labels(); len(labels) != 1 || labels[0] == left {
 		t.Errorf("keys %q", labels)
+	}
+}
+
+// A key that may be somebody's is never removed, whatever is announced: this
+// folder may be a copy whose original went on, or the file a lie.
+func TestKeyOfSomebodyElse(t *testing.T) {
+	ctx := context.Background()
+	for name, p := range map[string]PendingKey{
+		"its instance was saved since":    {Instance: "999999999999"},
+		"its label says another instance": {Instance: "888888888888"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := newInstall(t)
+			i.configure()
+			p.KeyID, p.Serial = sks.NewKeyID(), i.device.Token.Serial
+			store := i.device.Store()
+			if _, err := store.Create(ctx, sks.NewKey{ID: p.KeyID, Label: KeyLabelFor("999999999999")}); err != nil {
+				t.Fatal(err)
+			}
+			if err := store.Remember(ctx, "999999999999", sks.Mark{Generation: 1, SaveID: strings.Repeat("ab", 16)}); err != nil {
+				t.Fatal(err)
+			}
+			f := i.open(Change)
+			if err := f.announce(p); err != nil {
+				t.Fatal(err)
+			}
+			if err := f.settlePending(ctx, store, i.device.Token, sks.KeyID{}); err != nil {
+				t.Fatal(err)
+			}
+			if len(i.device.Labels()) != 2 {
+				t.Error("the key is gone")
+			}
+		})
 	}
 }
 
@@ -535,7 +573,7 @@ func TestLocks(t *testing.T) {
 func TestLookLeavesNothing(t *testing.T) {
 	i := newInstall(t)
 	f := i.open(Look)
-	if _, err := f.Scan(true); fault.Of(err) != fault.NoConfiguration {
+	if _, err := f.Scan(BoundPresent); fault.Of(err) != fault.NoConfiguration {
 		t.Error(err)
 	}
 	f.Close()

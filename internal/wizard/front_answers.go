@@ -66,7 +66,12 @@ func (u *Unattended) Ask(q Question) (string, error) {
 	}
 	v, err := u.pins.Read(u.ctx, source, q.Text)
 	if err != nil {
-		return "", fault.Wrap(fault.PINUnavailable, err, "%s (%s)", key, where)
+		c := fault.Usage
+		if had := fault.Of(err); had == fault.Interrupted || q.Key == "sks_password" {
+			c = had
+		}
+		return "", &fault.Error{Op: fmt.Sprintf("%s (%s)", key, where), Cause: c, Err: err,
+			Advice: "nothing was changed; put the secret where its source names it, or name another source"}
 	}
 	defer v.Wipe()
 	return string(v.Bytes()), nil

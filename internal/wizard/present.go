@@ -36,7 +36,7 @@ func (d *dialog) readPresent() error {
 		return err
 	}
 	// The lock is not kept while somebody thinks; save looks again.
-	d.was.contents, d.was.problem = f.Scan(true)
+	d.was.contents, d.was.problem = f.Scan(vault.BoundPresent)
 	open, openErr := f.OpenToOthers()
 	f.Close()
 	if openErr != nil {

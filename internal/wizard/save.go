@@ -17,7 +17,7 @@ func (d *dialog) save() (Result, error) {
 		return Result{}, err
 	}
 	defer f.Close()
-	now, scanErr := f.Scan(true)
+	now, scanErr := f.Scan(vault.BoundPresent)
 	if !d.was.sameAs(now, scanErr) {
 		return Result{}, fault.New(fault.Busy, "somebody else changed the configuration during the dialog; nothing was saved").
 			With("start the dialog again")
@@ -61,7 +61,7 @@ func (d *dialog) save() (Result, error) {
 // notSaved tells a save that failed from one that holds although the device
 // could not be told of it: "nothing was changed" would then be wrong.
 func (d *dialog) notSaved(f *vault.Folder, out vault.Outcome, err error) error {
-	if now, scanErr := f.Scan(false); scanErr == nil && now.Mode == vault.ModeSealed && now.Mark() == out.Mark {
+	if now, scanErr := f.Scan(vault.BoundMatch); scanErr == nil && now.Mode == vault.ModeSealed && now.Mark() == out.Mark {
 		return fault.Wrap(fault.Unclassified, err, "the settings are sealed and saved, but")
 	}
 	return d.brokenOff(err)

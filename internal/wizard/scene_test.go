@@ -222,7 +222,7 @@ func (s *scene) open() opened {
 		s.t.Fatal(err)
 	}
 	defer f.Close()
-	c, err := f.Scan(true)
+	c, err := f.Scan(vault.BoundPresent)
 	if err != nil {
 		s.t.Fatal(err)
 	}
