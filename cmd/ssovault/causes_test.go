@@ -340,12 +340,77 @@ func TestTenStartsWithAWrongPIN(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.must("run", "--", "/bin/true")
+	// A source that is written anew before each start, as an ExecStartPre does,
+	// costs two tries and no more.
+	c.module.Reset()
+	for range 5 {
+		if err := os.WriteFile(pinFile, []byte("0000\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c.wantFailure(20, "20", "", "run", "--", "/bin/true")
+	}
+	if n := c.module.CallsOf("C_Login"); n > 2 {
+		t.Errorf("%d logins with a PIN file that is written anew", n)
+	}
+	if err := os.WriteFile(pinFile, []byte(c.token.PIN+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.must("doctor", "--try-pin", "--pin-source", "file:"+c.in+"/token.pin")
+	c.must("run", "--", "/bin/true")
 	// Somebody else's refusal: no unattended login until a person says so.
 	c.module.Plan("flags 0x00010000 0x0")
 	c.wantFailure(20, "20", "--try-pin", "unseal")
 	c.must("run", "--try-pin", "--", "/bin/true")
 	c.module.Plan()
 	c.must("unseal")
+}
+
+// A disk that turned read-only keeps no service from starting.
+func TestReadOnly(t *testing.T) {
+	c := newConnector(t)
+	c.configure()
+	if err := syscall.Mount(c.base, c.base, "", syscall.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Unmount(c.base, syscall.MNT_DETACH)
+	if err := syscall.Mount("", c.base, "", syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"run", "--", "/bin/true"}, {"get", "sso_domain"}, {"status"}, {"doctor"}} {
+		if o := c.run(args...); o.code != 0 {
+			t.Errorf("%v: exit %d\n%s", args, o.code, o.stderr)
+		}
+	}
+	if o := c.run("set", "admin_port=1"); o.code != 30 || !strings.Contains(o.stderr, "read-only") {
+		t.Errorf("set: %+v", o)
+	}
+}
+
+// A descriptor that nobody handed over is none, whatever the program itself
+// has open under that number.
+func TestDescriptorNobodyHandedOver(t *testing.T) {
+	c := newConnector(t)
+	c.configure()
+	c.module.Reset()
+	for n := 3; n < 12; n++ {
+		c.setSKS("sks.pin", fmt.Sprint("fd:", n))
+		c.wantFailure(22, "22", "the secret from fd:", "unseal")
+	}
+	if n := c.module.CallsOf("C_Login"); n != 0 {
+		t.Errorf("%d logins", n)
+	}
+	c.setSKS("sks.pin", "fd:3")
+	cmd := c.command("get", "sso_domain")
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintln(w, c.token.PIN)
+	w.Close()
+	cmd.ExtraFiles = []*os.File{r}
+	if o := execute(t, cmd); o.code != 0 || o.stdout != "acme\n" {
+		t.Errorf("%+v", o)
+	}
 }
 
 // A PIN's time is not wasted on a token that is already known to be away, and
@@ -480,13 +545,14 @@ func TestHostileBase(t *testing.T) {
 	// cannot, and what it makes is that user's.
 	for _, dir := range []string{c.base, c.token.Dir, filepath.Dir(c.module.Path), filepath.Dir(c.token.Conf)} {
 		open(t, dir)
+		// As most do it: the group stays root's.
 		if out, err := exec.Command("chown", "-R", fmt.Sprint(nobody), dir).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
 	}
 	c.must("set", "admin_port=9999")
-	out := c.must("run", "--", "/bin/sh", "-c", "id -u; cat $SSOVAULT_INSTANCE")
-	if !strings.HasPrefix(out, fmt.Sprint(nobody)+"\n") || !strings.Contains(out, "admin_port=9999") {
+	out := c.must("run", "--", "/bin/sh", "-c", "id -u; id -G; cat $SSOVAULT_INSTANCE")
+	if !strings.HasPrefix(out, fmt.Sprintf("%d\n%d\n", nobody, nobody)) || !strings.Contains(out, "admin_port=9999") {
 		t.Errorf("the service runs as and got:\n%s", out)
 	}
 	info, err := os.Stat(c.data("shared.encp"))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"encoding/hex"
 	"encoding/json"
 	"maps"
@@ -105,6 +106,13 @@ func TestSet(t *testing.T) {
 		{[]string{"set", "instance_number=123456789012"}, "does not change"},
 		{[]string{"set", "--file", "instance", "sso_domain=x"}, "shared file"},
 		{[]string{"set", "--file", "other", "x=1"}, "instance or shared"},
+		{[]string{"--lock-wait", "-5s", "set", "admin_port=1"}, "negative"},
+		{[]string{"--pin-source", "1234", "set", "admin_port=1"}, "--pin-source"},
+		{[]string{"-config", "-answers", ""}, "names no file"},
+		{[]string{"run", "--failure-code", "256", "--", "/bin/true"}, "1 to 255"},
+		{[]string{"run", "--failure-code", "0", "--", "/bin/true"}, "1 to 255"},
+		{[]string{"-disableSKS=false"}, "disableSKS"},
+		{[]string{"import", c.base}, "directory"},
 		{[]string{"set", "ssl_file=/no/such/file"}, "no such file"},
 		{[]string{"set", "ssl_file=" + c.in + "/idp.xml"}, "key store"},
 		{[]string{"set", "saml_file=" + c.in + "/tls.pem"}, "metadata"},
@@ -136,6 +144,14 @@ func TestSet(t *testing.T) {
 	if !strings.Contains(shared, "sso_domain=beta\n") || !strings.Contains(shared, "our.own=3\n") || !strings.Contains(instance, "my.own=1\n") || strings.Contains(instance, "our.own") {
 		t.Errorf("shared:\n%s\ninstance:\n%s", shared, instance)
 	}
+	if o := c.run("set", "--file", "instance", "our.own=4"); o.code != 2 {
+		t.Errorf("one key in both files: %+v", o)
+	}
+	c.must("set", "evil\x1b[31m=1")
+	if out := c.must("show"); strings.Contains(out, "\x1b") {
+		t.Error("show lets a key write to the terminal")
+	}
+	c.must("--lock-wait", "0s", "get", "our.own")
 	c.must("unset", "my.own", "our.own")
 	if o := c.run("get", "our.own"); o.code != 2 {
 		t.Errorf("%+v", o)
@@ -173,6 +189,32 @@ func TestTakeIn(t *testing.T) {
 	c.must("run", "--", "/bin/true")
 	if b, _ := os.ReadFile(c.data("idp_metadata.xml")); !strings.Contains(string(b), "new.example.com") {
 		t.Error("the metadata was not taken in")
+	}
+	// Passwords that do not open it are refused, whichever way they come.
+	before = c.tree()
+	if o := c.with("wrong\n", "set", "--stdin", "key_store_password"); o.code != 2 || !strings.Contains(o.stderr, "key store") {
+		t.Errorf("a wrong password: %+v", o)
+	}
+	if o := c.with(`{"shared":{"key_store_password":"wrong"},"instance":{}}`, "import", "--merge", "-"); o.code != 2 {
+		t.Errorf("a wrong password imported: %+v", o)
+	}
+	if !maps.Equal(before, c.tree()) {
+		t.Error("a refused password was saved")
+	}
+	// A file that was changed in place is refused, until it is taken in.
+	changed := metadataXML("https://changed.example.com")
+	if err := os.WriteFile(c.data("idp_metadata.xml"), []byte(changed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if o := c.run("get", "sso_domain"); o.code != 26 {
+		t.Errorf("changed metadata: %+v", o)
+	}
+	c.must("set", "saml_file="+c.data("idp_metadata.xml"))
+	c.must("run", "--", "/bin/true")
+	// PEM has no passwords: those of the store before go.
+	c.must("set", "ssl_file="+pem)
+	if o := c.run("get", "key_store_password"); o.code != 2 {
+		t.Errorf("the old password stays: %+v", o)
 	}
 }
 
@@ -233,7 +275,7 @@ func TestShowAndExport(t *testing.T) {
 	}
 	before := c.tree()
 	for stdin, text := range map[string]string{
-		"": "empty", "{": "not what", `{"instance":{"admin_port":"x"},"shared":null}`: "is missing", "sso_domain=x\n": "--file",
+		"": "empty", "{": "not what", "{}": "neither", `{"shered":{}}`: "shered", `{"instance":{"admin_port":"x"},"shared":null}`: "is missing", "sso_domain=x\n": "--file",
 	} {
 		if o := c.with(stdin, "import", "-"); o.code != 2 || !strings.Contains(o.stderr, text) {
 			t.Errorf("import of %q: %+v", stdin, o)
@@ -294,7 +336,31 @@ cp "$1" "$1~"; cp "$1" "$where/.swp"; cat "$1" > "$HOME/.history"; cat "$1" > "$
 			t.Errorf("%s: %+v", sed, o)
 		}
 	}
+	// While the editor stands open the service starts and others change
+	// settings; what was edited is then not saved over theirs.
+	slow := c.bring("slow", []byte("#!/bin/sh\necho open\nread x\nsed -i s/^admin_port=.*/admin_port=1/ \"$1\"\n"))
+	if err := os.Chmod(slow, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	cmd := c.command("edit")
+	cmd.Env = append(cmd.Env, "VISUAL="+slow)
+	in, _ := cmd.StdinPipe()
+	out, _ := cmd.StdoutPipe()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, _ := bufio.NewReader(out).ReadString('\n'); line != "open\n" {
+		t.Fatalf("%q", line)
+	}
+	c.must("run", "--", "/bin/true")
+	c.must("set", "admin_port=7778")
+	before = c.tree()
+	in.Write([]byte("\n"))
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 31 {
+		t.Errorf("edited over another change: exit %d", code)
+	}
+	cmd = c.command("edit")
 	cmd.Env = append(cmd.Env, "VISUAL=/bin/false")
 	if o := execute(t, cmd); o.code != 1 {
 		t.Errorf("an editor that fails: %+v", o)

@@ -163,7 +163,14 @@ func Rename(from, to string) error {
 // Remove deletes a file; a missing one is no error. It is durable only after
 // SyncFolder.
 func Remove(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err := os.Remove(path)
+	if errors.Is(err, unix.EROFS) {
+		// A read-only file system says so of files that are not there too.
+		if there, lookErr := Exists(path); lookErr == nil && !there {
+			return nil
+		}
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return wrap(err, "remove %s", path)
 	}
 	return nil
