@@ -81,6 +81,10 @@ func (d *dialog) offerAfresh(why error) error {
 	if err != nil {
 		return err
 	}
+	if !yes && d.Unattended {
+		return &fault.Error{Cause: fault.Of(why), Err: why,
+			Advice: fault.HintFor(why) + "; or begin anew, with new secrets, by the answer start_afresh=y"}
+	}
 	if !yes {
 		return why
 	}
