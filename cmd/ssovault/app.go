@@ -188,18 +188,38 @@ func (a *app) pins(l vault.Layout, uid int) pin.Reader {
 	return r
 }
 
+// hideFirst is for commands that read standard input: it starts ssovault again
+// without the variables that hold secrets before the first byte is read. What is
+// wrong with the folder is for the command itself to find.
+func (a *app) hideFirst(sources ...string) error {
+	f, err := a.find()
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, s := range append(sources, a.pinSource) {
+		if source, err := pin.ParseSource(s); err == nil && source.Kind == pin.KindEnv {
+			names = append(names, source.Arg)
+		}
+	}
+	if c, _ := f.Scan(vault.BoundIgnored); c.SKS.PIN.Kind == pin.KindEnv {
+		names = append(names, c.SKS.PIN.Arg)
+	}
+	return a.hidden.Hide(names...)
+}
+
 // hideVariables starts ssovault again without the variable that holds the PIN,
-// when sks.properties says that one does. It comes before anything is read
-// from standard input.
+// when sks.properties or --pin-source says that one does. It comes before
+// anything is read from standard input; see hideFirst.
 func (a *app) hideVariables(s vault.SKS) error {
-	source := s.PIN
-	if a.pinSource != "" {
-		source, _ = pin.ParseSource(a.pinSource) // device says what is wrong with it
+	var names []string
+	instead, _ := pin.ParseSource(a.pinSource) // device says what is wrong with it
+	for _, source := range []pin.Source{s.PIN, instead} {
+		if source.Kind == pin.KindEnv {
+			names = append(names, source.Arg)
+		}
 	}
-	if source.Kind != pin.KindEnv {
-		return nil
-	}
-	return a.hidden.Hide(source.Arg)
+	return a.hidden.Hide(names...)
 }
 
 // toTerminal tells whether standard output is one.

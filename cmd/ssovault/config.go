@@ -60,6 +60,9 @@ from the sources that they name.`,
 				_, err := a.out.Write(answers.Template(hostname()))
 				return err
 			}
+			if err := a.hideFirst(); err != nil {
+				return err
+			}
 			prepared, err := a.prepared(cmd.Context(), o, cmd.Flags())
 			if err != nil {
 				return err

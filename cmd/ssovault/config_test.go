@@ -139,8 +139,13 @@ func TestConfigRefusedPasswordOnARealToken(t *testing.T) {
 	if o.code != 20 || c.module.CallsOf("C_Login") != 1 {
 		t.Errorf("exit %d, %d logins\n%s", o.code, c.module.CallsOf("C_Login"), o.stderr)
 	}
-	if len(c.tree()) != 0 {
-		t.Error(c.tree())
+	left := c.tree()
+	delete(left, "run/pin-refused") // so that nobody tries it again by itself
+	if len(left) != 0 {
+		t.Error(left)
+	}
+	if o := c.run("-answers", filepath.Join(c.in, "answers")); o.code != 20 || c.module.CallsOf("C_Login") != 1 {
+		t.Errorf("again: exit %d, %d logins\n%s", o.code, c.module.CallsOf("C_Login"), o.stderr)
 	}
 }
 

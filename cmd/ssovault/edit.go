@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -41,6 +43,7 @@ Nothing is written when nothing was changed.`,
 // has changed the settings meanwhile: an editor may stand open for a day, and a
 // service must be able to start.
 func (a *app) edit(ctx context.Context) (err error) {
+	ctx = context.WithoutCancel(ctx) // see runEditor
 	var was, edited vault.Settings
 	var began *vault.Contents
 	err = a.view(ctx, access{}, func(s *session, set vault.Settings) error {
@@ -54,10 +57,23 @@ func (a *app) edit(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, folder.Close()) }()
-	if edited, err = a.editIn(ctx, folder.Path, was); err != nil || snapshot(was).equal(edited) {
-		return err
+	edited, err = a.editIn(folder.Path, was)
+	if err != nil || snapshot(was).equal(edited) {
+		return errors.Join(err, folder.Close())
 	}
+	if err := a.saveEdited(ctx, began, was, edited); err != nil {
+		if leaveErr := folder.Leave(); leaveErr != nil {
+			return errors.Join(err, leaveErr)
+		}
+		e := &fault.Error{Cause: fault.Of(err), Err: err}
+		return e.With(fault.HintFor(err) + "; what was edited is in memory in " + folder.Path +
+			": 'ssovault import --file shared " + filepath.Join(folder.Path, vault.SharedClear) + "' takes it in, then remove that folder")
+	}
+	return folder.Close()
+}
+
+// saveEdited saves what was edited, unless somebody else has changed it.
+func (a *app) saveEdited(ctx context.Context, began *vault.Contents, was, edited vault.Settings) error {
 	return a.change(ctx, access{}, func(s *session, save *vault.Save) (bool, error) {
 		if s.contents.Mode != began.Mode || s.contents.Mark() != began.Mark() || !snapshot(was).equal(save.Settings) {
 			return false, fault.New(fault.Busy, "somebody else changed the settings while they were being edited; nothing was saved").
@@ -69,7 +85,7 @@ func (a *app) edit(ctx context.Context) (err error) {
 }
 
 // editIn lets the editor at both files until what it leaves is valid.
-func (a *app) editIn(ctx context.Context, folder string, was vault.Settings) (vault.Settings, error) {
+func (a *app) editIn(folder string, was vault.Settings) (vault.Settings, error) {
 	names := []string{vault.InstanceClear, vault.SharedClear}
 	for i, set := range []*properties.Set{was.Instance, was.Shared} {
 		if err := durable.Create(filepath.Join(folder, names[i]), set.Encode()); err != nil {
@@ -77,7 +93,7 @@ func (a *app) editIn(ctx context.Context, folder string, was vault.Settings) (va
 		}
 	}
 	for {
-		if err := runEditor(ctx, folder, names); err != nil {
+		if err := runEditor(folder, names); err != nil {
 			return was, err
 		}
 		edited, err := readEdited(folder, was)
@@ -128,7 +144,7 @@ func quietFlags(editor string) []string {
 	return nil
 }
 
-func runEditor(ctx context.Context, folder string, names []string) error {
+func runEditor(folder string, names []string) error {
 	editor := os.Getenv("VISUAL")
 	if editor == "" {
 		editor = os.Getenv("EDITOR")
@@ -141,7 +157,11 @@ func runEditor(ctx context.Context, folder string, names []string) error {
 	for _, name := range names {
 		argv = append(argv, filepath.Join(folder, name))
 	}
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	// Ctrl-C in an editor is the editor's: this program must not end under it.
+	keys := make(chan os.Signal, 1)
+	signal.Notify(keys, os.Interrupt, syscall.SIGQUIT)
+	defer signal.Stop(keys)
+	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Dir = folder
 	cmd.Env = launch.WithEnv(os.Environ(), []string{"HOME=" + folder, "TMPDIR=" + folder, "XDG_CONFIG_HOME=" + folder,

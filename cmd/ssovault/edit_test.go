@@ -211,6 +211,12 @@ func TestTakeIn(t *testing.T) {
 	}
 	c.must("set", "saml_file="+c.data("idp_metadata.xml"))
 	c.must("run", "--", "/bin/true")
+	// A link is followed, as certificate tools leave one.
+	link := filepath.Join(c.in, "live.xml")
+	if err := os.Symlink("new.xml", link); err != nil {
+		t.Fatal(err)
+	}
+	c.must("set", "saml_file="+link)
 	// PEM has no passwords: those of the store before go.
 	c.must("set", "ssl_file="+pem)
 	if o := c.run("get", "key_store_password"); o.code != 2 {
@@ -346,6 +352,8 @@ cp "$1" "$1~"; cp "$1" "$where/.swp"; cat "$1" > "$HOME/.history"; cat "$1" > "$
 	cmd.Env = append(cmd.Env, "VISUAL="+slow)
 	in, _ := cmd.StdinPipe()
 	out, _ := cmd.StdoutPipe()
+	var complaint strings.Builder
+	cmd.Stderr = &complaint
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -359,6 +367,13 @@ cp "$1" "$1~"; cp "$1" "$where/.swp"; cat "$1" > "$HOME/.history"; cat "$1" > "$
 	_ = cmd.Wait()
 	if code := cmd.ProcessState.ExitCode(); code != 31 {
 		t.Errorf("edited over another change: exit %d", code)
+	}
+	// What was edited is not lost.
+	_, rest, ok := strings.Cut(complaint.String(), "in memory in ")
+	left, _, _ := strings.Cut(rest, ":")
+	defer os.RemoveAll(left)
+	if b, err := os.ReadFile(filepath.Join(left, "instance.properties")); !ok || err != nil || !strings.Contains(string(b), "admin_port=1\n") {
+		t.Errorf("what was edited is gone: %v\n%s", err, complaint.String())
 	}
 	cmd = c.command("edit")
 	cmd.Env = append(cmd.Env, "VISUAL=/bin/false")

@@ -7,6 +7,9 @@ import (
 	"ssovault/internal/fault"
 )
 
+// message is what the log says of a failure; what varies is in its fields.
+var message = map[bool]string{true: "unable to use secure key storage", false: "failed"}
+
 // report says what a command failed for, on standard error and in the log, and
 // gives the exit status. It is the one place that does.
 func (a *app) report(err error) int {
@@ -30,7 +33,7 @@ func (a *app) report(err error) int {
 	fmt.Fprintf(a.err, "ssovault: hint: %s\n", fault.HintFor(err))
 	if cause.OfKeyStorage() || cause == fault.Unclassified {
 		a.log.Error().Str("command", a.command).Str("cause", cause.Letter()).Int("exit", cause.ExitCode()).
-			Str("hint", fault.HintFor(err)).Err(err).Msg("unable to use secure key storage")
+			Str("hint", fault.HintFor(err)).Err(err).Msg(message[cause.OfKeyStorage()])
 	}
 	return code
 }

@@ -103,6 +103,7 @@ func (a *app) start(ctx context.Context, s *session, c launch.Command, dir bool)
 	if _, err := launch.HoldRunning(s.folder.Running()); err != nil {
 		return err
 	}
+	s.folder.Close() // from here on it is .running that is held
 	if there, err := durable.Exists(s.folder.LastFailure()); err != nil || there {
 		if err = durable.Remove(s.folder.LastFailure()); err != nil {
 			a.warn(err.Error())
@@ -189,12 +190,6 @@ does nothing.`,
 			defer s.close()
 			if s.contents.Mode == vault.ModeClear {
 				return nil
-			}
-			if running, err := launch.Running(s.folder.Running()); err != nil || running {
-				if err == nil {
-					err = fault.New(fault.Busy, "the service that 'ssovault run' started is running").With("stop the service first")
-				}
-				return err
 			}
 			set, err := s.settings()
 			if err != nil {

@@ -64,8 +64,10 @@ func TestRunBecomesTheCommand(t *testing.T) {
 	if status := c.must("status", "--json"); !strings.Contains(status, `"running": true`) {
 		t.Error(status)
 	}
-	if o := c.run("-disableSKS"); o.code != 31 {
-		t.Errorf("disabled under a running service: exit %d\n%s", o.code, o.stderr)
+	for _, args := range [][]string{{"-disableSKS"}, {"-config", "-disableSKS", "-answers", c.in + "/answers"}} {
+		if o := c.run(args...); o.code != 31 {
+			t.Errorf("%v under a running service: exit %d\n%s", args, o.code, o.stderr)
+		}
 	}
 	c.must("set", "admin_port=9998") // a change needs no stop
 	in.Close()
@@ -199,6 +201,7 @@ func TestRunDir(t *testing.T) {
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
+	c.must("set", "admin_port=9997") // a change needs no stop here either
 	in.Write([]byte("\n")) // dash looks at its traps between commands
 	if line, _ := text.ReadString('\n'); line != "got TERM\n" {
 		t.Errorf("%q", line)
@@ -348,10 +351,27 @@ func TestProcessesAreClosed(t *testing.T) {
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
 	c.module.Plan()
-	cmd = c.command("run", "--", "/usr/bin/env")
-	cmd.Env = append(cmd.Env, "HSM_PIN="+c.token.PIN)
-	if o := execute(t, cmd); o.code != 0 || strings.Contains(o.stdout, c.token.PIN) || strings.Contains(o.stdout, "SSOVAULT_HIDDEN") {
-		t.Errorf("the service sees the PIN: %+v", o)
+	for _, args := range [][]string{{"run", "--", "/usr/bin/env"}, {"run", "--pin-source", "file:" + c.in + "/token.pin", "--", "/usr/bin/env"}} {
+		cmd = c.command(args...)
+		cmd.Env = append(cmd.Env, "HSM_PIN="+c.token.PIN)
+		o := execute(t, cmd)
+		if o.code != 0 || strings.Contains(o.stdout, c.token.PIN) || strings.Contains(o.stdout, "SSOVAULT_HIDDEN") || !strings.Contains(o.stderr, "comes from a variable") {
+			t.Errorf("%v: the service sees the PIN, or nobody is warned: %+v", args, o)
+		}
+	}
+	// What is on standard input survives the start without the variable.
+	for _, args := range [][]string{{"set", "--stdin", "vendor_token"}, {"import", "--merge", "--file", "instance", "-"}} {
+		cmd = c.command(args...)
+		cmd.Env = append(cmd.Env, "HSM_PIN="+c.token.PIN)
+		cmd.Stdin = strings.NewReader("vendor_token=" + canaryValue + "\n")
+		if o := execute(t, cmd); o.code != 0 {
+			t.Fatalf("%v: %+v", args, o)
+		}
+		cmd = c.command("get", "vendor_token")
+		cmd.Env = append(cmd.Env, "HSM_PIN="+c.token.PIN)
+		if o := execute(t, cmd); !strings.HasSuffix(o.stdout, canaryValue+"\n") {
+			t.Errorf("%v saved %q", args, o.stdout)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"ssovault/internal/fault"
+	"ssovault/internal/pin"
 	"ssovault/internal/sks"
 	"ssovault/internal/vault"
 )
@@ -50,6 +51,9 @@ func (a *app) openSettings(ctx context.Context, need access) (s *session, err er
 	}
 	if err = a.hideVariables(s.contents.SKS); err != nil {
 		return s, err
+	}
+	if s.contents.SKS.PIN.Kind == pin.KindEnv {
+		a.warn("the PIN comes from a variable: whatever starts the service keeps it somewhere, and may show it; file: or credential: are safer")
 	}
 	if need.acceptOlder {
 		s.contents.SKS.RefuseRollback = false

@@ -61,6 +61,11 @@ that --key-store-password-source and --key-password-source name.`,
   ssovault set ssl_file=new.p12 --key-store-password-source file:/root/new.pass`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.stdin || o.storePasswordSource != "" || o.keyPasswordSource != "" {
+				if err := a.hideFirst(o.storePasswordSource, o.keyPasswordSource); err != nil {
+					return err
+				}
+			}
 			pairs, err := pairsOf(args, o.stdin, a.in)
 			if err != nil {
 				return err
@@ -72,18 +77,22 @@ that --key-store-password-source and --key-password-source name.`,
 			if slices.ContainsFunc(pairs, pair.takesIn) {
 				need.bound = vault.BoundIgnored // this is how a changed file is taken in
 			}
-			return a.change(cmd.Context(), need, func(s *session, save *vault.Save) (bool, error) {
+			// Read before anything is locked: a person may be asked.
+			passwords := []pair{}
+			for key, source := range map[string]string{"key_store_password": o.storePasswordSource, "key_password": o.keyPasswordSource} {
+				if source == "" {
+					continue
+				}
+				value, err := a.readSource(cmd, source, key)
+				if err != nil {
+					return err
+				}
+				passwords = append(passwords, pair{key, value})
+			}
+			return a.change(cmd.Context(), need, func(_ *session, save *vault.Save) (bool, error) {
 				before := snapshot(save.Settings)
-				passwords := map[string]string{"key_store_password": o.storePasswordSource, "key_password": o.keyPasswordSource}
-				for key, source := range passwords {
-					if source == "" {
-						continue
-					}
-					value, err := a.readSource(cmd, s.folder, source, key)
-					if err != nil {
-						return false, err
-					}
-					if err := place(save, pair{key, value}, "", nil); err != nil {
+				for _, p := range passwords {
+					if err := place(save, p, "", nil); err != nil {
 						return false, err
 					}
 				}
@@ -235,9 +244,9 @@ func place(save *vault.Save, p pair, file string, public *bool) error {
 // takeIn reads a key store or metadata file into the save, and gives the name
 // that it has in data/.
 func takeIn(save *vault.Save, kind, path string) (name string, err error) {
-	b, err := durable.Read(path, keystore.MaxSize)
+	b, err := readNamed(path, keystore.MaxSize)
 	if err != nil {
-		return "", fault.Wrap(fault.Usage, err, "read the %s", kind)
+		return "", &fault.Error{Op: "read the " + kind, Cause: fault.Usage, Err: err}
 	}
 	if kind == properties.Metadata {
 		if _, err := saml.Parse(b); err != nil {
@@ -310,7 +319,11 @@ func checkKeyStore(f *vault.Folder, was before, save *vault.Save) error {
 }
 
 // readSource reads a secret that a flag names the source of.
-func (a *app) readSource(cmd *cobra.Command, f *vault.Folder, source, what string) (string, error) {
+func (a *app) readSource(cmd *cobra.Command, source, what string) (string, error) {
+	f, err := a.find()
+	if err != nil {
+		return "", err
+	}
 	src, err := pin.ParseSource(source)
 	if err != nil {
 		return "", fault.Wrap(fault.Usage, err, "the source of %s", what)

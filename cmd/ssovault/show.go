@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"os"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -89,8 +91,12 @@ Exit status 0 also when there are differences.`,
   ssovault export | ssovault --base /other diff -`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			what, err := a.compareWith(cmd.Context(), args)
+			if err != nil {
+				return err
+			}
 			return a.view(cmd.Context(), access{}, func(s *session, now vault.Settings) error {
-				then, err := a.copyOf(cmd, s, args)
+				then, err := what(cmd.Context(), s)
 				if err != nil {
 					return err
 				}
@@ -154,41 +160,55 @@ func compare(file string, then, now *properties.Set) []difference {
 	return changes
 }
 
-// copyOf reads the settings that diff compares with.
-func (a *app) copyOf(cmd *cobra.Command, s *session, args []string) (vault.Settings, error) {
+// compareWith finds what diff compares with. An export is read before the token
+// is asked for anything: what writes it may be waiting for the same token.
+func (a *app) compareWith(ctx context.Context, args []string) (func(context.Context, *session) (vault.Settings, error), error) {
 	if len(args) == 0 {
-		kept, err := s.folder.Kept()
-		if err != nil {
-			return vault.Settings{}, err
-		}
-		if len(kept) == 0 {
-			return vault.Settings{}, fault.New(fault.Usage, "there is no kept folder data.before-… to compare with").
-				With("name a copy of data/, or a file that 'ssovault export' wrote")
-		}
-		args = []string{kept[len(kept)-1]}
+		return newestKept, nil
 	}
-	if args[0] != "-" {
-		if there, isFolder := folderAt(args[0]); there && isFolder {
-			c, err := vault.ScanCopy(args[0])
-			if err != nil {
-				return vault.Settings{}, err
-			}
-			plain := c.Clear
-			if c.Mode == vault.ModeSealed {
-				if s.store == nil {
-					return vault.Settings{}, fault.New(fault.Usage, "%s is sealed, and secure key storage is off here", args[0])
-				}
-				if plain, err = c.OpenCopy(cmd.Context(), s.store); err != nil {
-					return vault.Settings{}, err
-				}
-			}
-			defer plain.Wipe()
-			return plain.Parse()
+	if info, err := os.Stat(args[0]); args[0] != "-" && err == nil && info.IsDir() {
+		return func(ctx context.Context, s *session) (vault.Settings, error) { return openCopy(ctx, s, args[0]) }, nil
+	}
+	if args[0] == "-" {
+		if err := a.hideFirst(); err != nil {
+			return nil, err
 		}
 	}
-	then, err := a.readExport(cmd.Context(), args[0], "")
+	then, err := a.readExport(ctx, args[0], "")
 	if err == nil && (then.Instance == nil || then.Shared == nil) {
 		err = fault.New(fault.Usage, "%s does not hold both files", args[0])
 	}
-	return then, err
+	return func(context.Context, *session) (vault.Settings, error) { return then, nil }, err
+}
+
+// newestKept opens the newest folder that ssovault set aside.
+func newestKept(ctx context.Context, s *session) (vault.Settings, error) {
+	kept, err := s.folder.Kept()
+	if err != nil {
+		return vault.Settings{}, err
+	}
+	if len(kept) == 0 {
+		return vault.Settings{}, fault.New(fault.Usage, "there is no kept folder data.before-… to compare with").
+			With("name a copy of data/, or a file that 'ssovault export' wrote")
+	}
+	return openCopy(ctx, s, kept[len(kept)-1])
+}
+
+// openCopy opens a copy of data/.
+func openCopy(ctx context.Context, s *session, path string) (vault.Settings, error) {
+	c, err := vault.ScanCopy(path)
+	if err != nil {
+		return vault.Settings{}, err
+	}
+	plain := c.Clear
+	if c.Mode == vault.ModeSealed {
+		if s.store == nil {
+			return vault.Settings{}, fault.New(fault.Usage, "%s is sealed, and secure key storage is off here", path)
+		}
+		if plain, err = c.OpenCopy(ctx, s.store); err != nil {
+			return vault.Settings{}, err
+		}
+	}
+	defer plain.Wipe()
+	return plain.Parse()
 }

@@ -17,7 +17,6 @@ import (
 	"ssovault/internal/durable"
 	"ssovault/internal/encp"
 	"ssovault/internal/fault"
-	"ssovault/internal/launch"
 	"ssovault/internal/vault"
 )
 
@@ -129,7 +128,7 @@ func (a *app) gatherStatus(f *vault.Folder) (statusReport, error) {
 		}
 	}
 	var err error
-	r.Running, err = launch.Running(f.Running())
+	r.Running, err = f.ServiceRuns()
 	note(err)
 	r.OpenFiles, err = f.OpenToOthers()
 	note(err)

@@ -59,6 +59,11 @@ metadata with their names, stay those of this instance.`,
 			if file != "" && file != "instance" && file != "shared" {
 				return fault.New(fault.Usage, "--file is instance or shared, not %q", file)
 			}
+			if args[0] == "-" {
+				if err := a.hideFirst(); err != nil {
+					return err
+				}
+			}
 			in, err := a.readExport(cmd.Context(), args[0], file)
 			if err != nil {
 				return err
@@ -125,7 +130,10 @@ func adopt(present **properties.Set, in *properties.Set, merge bool) error {
 func (a *app) readExport(ctx context.Context, path, file string) (s vault.Settings, err error) {
 	b, err := a.readInput(ctx, path, maxImport)
 	if err != nil {
-		return s, fault.Wrap(fault.Usage, err, "read the import")
+		if fault.Of(err) == fault.Interrupted {
+			return s, err
+		}
+		return s, &fault.Error{Op: "read the import", Cause: fault.Usage, Err: err}
 	}
 	defer clear(b)
 	if file != "" {
@@ -164,20 +172,13 @@ func (a *app) readInput(ctx context.Context, path string, limit int64) ([]byte, 
 	}
 	done := make(chan outcome, 1)
 	go func() {
-		in := a.in
-		if path != "-" {
-			var err error
-			if in, err = os.Open(path); err != nil {
-				done <- outcome{nil, &fault.Error{Cause: fault.Usage, Err: err}}
-				return
-			}
-			defer in.Close()
+		var o outcome
+		if path == "-" {
+			o.b, o.err = readLimited(a.in, limit)
+		} else {
+			o.b, o.err = readNamed(path, limit)
 		}
-		b, err := io.ReadAll(io.LimitReader(in, limit+1))
-		if err == nil && int64(len(b)) > limit {
-			err = errors.New("it is too long")
-		}
-		done <- outcome{b, err}
+		done <- o
 	}()
 	select {
 	case o := <-done:
@@ -185,6 +186,25 @@ func (a *app) readInput(ctx context.Context, path string, limit int64) ([]byte, 
 	case <-ctx.Done():
 		return nil, fault.New(fault.Interrupted, "interrupted")
 	}
+}
+
+// readNamed reads a file that an administrator named. Links are followed, as
+// certificate tools keep the current file behind one.
+func readNamed(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readLimited(f, limit)
+}
+
+func readLimited(r io.Reader, limit int64) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err == nil && int64(len(b)) > limit {
+		err = fmt.Errorf("more than %d bytes", limit)
+	}
+	return b, err
 }
 
 // oneFile reads a flat JSON object or .properties text.
@@ -267,10 +287,4 @@ func checkEdited(was before, now vault.Settings) error {
 		}
 	}
 	return nil
-}
-
-// folderAt tells whether something has that name, and whether it is a folder.
-func folderAt(path string) (there, folder bool) {
-	info, err := os.Stat(path)
-	return err == nil, err == nil && info.IsDir()
 }

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -27,6 +28,12 @@ const (
 	EnvInstance = "SSOVAULT_INSTANCE"
 	EnvShared   = "SSOVAULT_SHARED"
 	EnvPrefix   = "SSOVAULT_P_"
+)
+
+// How long a start waits for whoever holds .running alone.
+const (
+	runningWait = 5 * time.Second
+	runningPoll = 20 * time.Millisecond
 )
 
 // maxEnv is the longest variable that Linux takes (MAX_ARG_STRLEN).
@@ -166,32 +173,21 @@ func HoldRunning(path string) (fd int, err error) {
 	if err != nil {
 		return -1, fault.Wrap(durable.Cause(err), err, "open %s", path)
 	}
-	if err := unix.Flock(fd, unix.LOCK_SH|unix.LOCK_NB); err != nil {
-		unix.Close(fd)
-		return -1, fault.Wrap(fault.Busy, err, "lock %s", path)
+	// Whoever only looks whether a service runs holds it for a moment.
+	for deadline := time.Now().Add(runningWait); ; time.Sleep(runningPoll) {
+		if err = unix.Flock(fd, unix.LOCK_SH|unix.LOCK_NB); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			unix.Close(fd)
+			return -1, fault.New(fault.Busy, "%s is held: settings are being restored or disabled", path)
+		}
 	}
 	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0); err != nil {
 		unix.Close(fd)
 		return -1, fmt.Errorf("hand over %s: %w", path, err)
 	}
 	return fd, nil
-}
-
-// Running tells whether a command that run started is alive.
-func Running(path string) (bool, error) {
-	f, err := durable.OpenFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return true, nil
-	}
-	return false, err
 }
 
 // Stdio are the streams of a supervised command.

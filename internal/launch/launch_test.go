@@ -11,6 +11,7 @@ import (
 
 	"ssovault/internal/fault"
 	"ssovault/internal/properties"
+	"ssovault/internal/vault"
 )
 
 func set(t *testing.T, pairs ...string) *properties.Set {
@@ -139,19 +140,24 @@ func TestFolder(t *testing.T) {
 }
 
 func TestRunning(t *testing.T) {
-	path := filepath.Join(t.TempDir(), ".running")
-	if running, err := Running(path); running || err != nil {
+	base := t.TempDir()
+	l := vault.Layout{Base: base}
+	if err := os.Mkdir(l.Run(""), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	path := l.Running()
+	if running, err := l.ServiceRuns(); running || err != nil {
 		t.Errorf("no file: %v, %v", running, err)
 	}
 	fd, err := HoldRunning(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if running, err := Running(path); !running || err != nil {
+	if running, err := l.ServiceRuns(); !running || err != nil {
 		t.Errorf("held: %v, %v", running, err)
 	}
 	unix.Close(fd)
-	if running, err := Running(path); running || err != nil {
+	if running, err := l.ServiceRuns(); running || err != nil {
 		t.Errorf("left: %v, %v", running, err)
 	}
 	alone, err := os.OpenFile(path, os.O_RDWR, 0)

@@ -155,6 +155,13 @@ func (s *Scratch) Close() error {
 	return os.RemoveAll(s.Path)
 }
 
+// Leave lets the folder be, for somebody to look at: no start clears it away,
+// the next reboot does.
+func (s *Scratch) Leave() error {
+	defer s.alive.Close()
+	return durable.Remove(filepath.Join(s.Path, aliveFile))
+}
+
 // sweepFolders removes the folders of this user whose parent was killed.
 func sweepFolders(root string) {
 	left, _ := filepath.Glob(filepath.Join(root, folderPrefix+"*"))

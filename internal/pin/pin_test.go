@@ -145,11 +145,11 @@ func TestRefusals(t *testing.T) {
 	}
 	r := Reader{}
 	s := Source{KindFile, source}
-	m := Refusals{filepath.Join(dir, "pin-refused")}
+	m := Refusals{Path: filepath.Join(dir, "pin-refused"), Beside: filepath.Join(dir, "beside")}
 	if err := m.Check("serial", "user", r.Identity(s)); err != nil {
 		t.Error(err)
 	}
-	if err := m.Record(Refusal{"serial", "user", r.Identity(s), time.Now(), 0}); err != nil {
+	if err := m.Record(Refusal{Token: "serial", Role: "user", Source: s.String(), Identity: r.Identity(s), Time: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	if err := m.Check("serial", "user", r.Identity(s)); fault.Of(err) != fault.PINRefused {
@@ -163,6 +163,32 @@ func TestRefusals(t *testing.T) {
 	}
 	if err := m.Check("serial", "user", r.Identity(s)); err != nil {
 		t.Errorf("the source has changed: %v", err)
+	}
+	// A refusal of another source does not arm this one again.
+	if err := os.WriteFile(source, []byte("wrong"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []Refusal{{Token: "serial", Role: "user", Source: s.String(), Identity: r.Identity(s)}, {Token: "serial", Role: "user", Source: "env:X", Identity: "env:X"}} {
+		if err := m.Record(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := m.Check("serial", "user", r.Identity(s)); fault.Of(err) != fault.PINRefused {
+		t.Errorf("another source was refused since: %v", err)
+	}
+	if m.Explain("serial") {
+		t.Error("three refusals count as one")
+	}
+	// A disk that takes nothing: it is remembered beside.
+	full := Refusals{Path: filepath.Join(dir, "no", "folder", "pin-refused"), Beside: filepath.Join(dir, "beside")}
+	if err := full.Record(Refusal{Token: "other", Role: "user", Identity: "x"}); err != nil {
+		t.Error(err)
+	}
+	if err := full.Check("other", "user", "x"); fault.Of(err) != fault.PINRefused {
+		t.Errorf("beside: %v", err)
+	}
+	if err := full.Forget(); err != nil {
+		t.Error(err)
 	}
 	if err := os.WriteFile(m.Path, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)

@@ -45,6 +45,10 @@ type Reader struct {
 // PINUnavailable when the source is absent or empty, NotPermitted when a file
 // is open to others.
 func (r Reader) Read(ctx context.Context, s Source, question string) (secret.Value, error) {
+	if s.Kind == KindPrompt { // watches ctx itself, and must give the terminal back
+		v, err := r.read(ctx, s, question)
+		return v, fault.Wrap(fault.PINUnavailable, err, "the secret from %s", s)
+	}
 	type outcome struct {
 		v   secret.Value
 		err error

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -17,75 +18,133 @@ import (
 // Refusal is what is remembered of a refused PIN: never the PIN nor a digest
 // of it, which could be tried offline.
 type Refusal struct {
-	Token  string    `json:"token"` // serial
-	Role   string    `json:"role"`
-	Source string    `json:"source"` // see Identity
-	Time   time.Time `json:"time"`
-	// Count is how many refusals in a row there were, each after a change of
-	// the source.
+	Token  string `json:"token"` // serial
+	Role   string `json:"role"`
+	Source string `json:"source"` // as sks.properties names it
+	// Identity is the state that the source was in; see Reader.Identity.
+	Identity string    `json:"identity"`
+	Time     time.Time `json:"time"`
+	// Count is how many refusals of this source in a row there were, each after
+	// a change of it.
 	Count int `json:"count"`
 }
 
-// Refusals is the file BASE/run/pin-refused.
-type Refusals struct{ Path string }
+// Refusals is the file BASE/run/pin-refused, one entry for each source.
+type Refusals struct {
+	Path string
+	// Beside is where a refusal is remembered until the next reboot when the
+	// disk is full or read-only: a restart loop must not spend a try each time.
+	Beside string
+}
 
-// maxRefusal bounds that file.
-const maxRefusal = 4096
+// Bounds of that file.
+const (
+	maxRefusal = 64 << 10
+	maxSources = 16
+)
 
 // Check answers PINRefused when the PIN of this source was refused by this
 // token before and the source has not changed since. A file that cannot be
 // read or understood counts as a refusal: nobody else writes it.
-func (r Refusals) Check(token, role, source string) error {
-	had, err := r.read()
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+func (r Refusals) Check(token, role, identity string) error {
+	all, err := r.read()
 	if err != nil {
-		return &fault.Error{Op: "read the memory of refused PINs, " + r.Path, Cause: fault.PINRefused, Err: err,
-			Advice: "delete " + r.Path + " once the PIN's source is known to be right; the next start then tries it once"}
+		return err
 	}
-	if had.Token != token || had.Role != role || had.Source != source {
+	i := slices.IndexFunc(all, func(had Refusal) bool {
+		return had.Token == token && had.Role == role && had.Identity == identity
+	})
+	if i < 0 {
 		return nil
 	}
+	had := all[i]
 	when := had.Time.UTC().Format("2006-01-02 15:04:05 UTC")
-	if !strings.HasPrefix(source, string(KindFile)) {
-		return fault.New(fault.PINRefused, "the HSM refused the PIN from %s on %s, and nothing shows whether that source has changed since: not tried again", source, when).
+	if !strings.HasPrefix(had.Source, string(KindFile)) {
+		return fault.New(fault.PINRefused, "the HSM refused the PIN from %s on %s, and nothing shows whether that source has changed since: not tried again", had.Source, when).
 			With("correct the PIN at its source, then log in once by hand: ssovault doctor --try-pin --pin-source prompt")
 	}
 	return fault.New(fault.PINRefused, "the HSM refused this PIN on %s and its source has not changed since: not tried again", when)
 }
 
-func (r Refusals) read() (had Refusal, err error) {
-	b, err := durable.Read(r.Path, maxRefusal)
-	if err == nil {
-		err = json.Unmarshal(b, &had)
-	}
-	return had, err
-}
-
 // Explain tells whether one refusal by this token is remembered: it is then what
-// the token's own flags speak of. A second one in a row is explained no more: a
-// source that is written anew before every start must not lock the role.
+// the token's own flags speak of. A second one is explained no more: a source
+// that is written anew before every start must not lock the role.
 func (r Refusals) Explain(token string) bool {
-	had, err := r.read()
-	return err == nil && had.Token == token && had.Count <= 1
+	all, err := r.read()
+	sum := 0
+	for _, had := range all {
+		if had.Token == token {
+			sum += had.Count
+		}
+	}
+	return err == nil && sum == 1
 }
 
-// Record remembers a refusal, and counts it with those before.
+// Record remembers a refusal, in place of one of the same source before.
 func (r Refusals) Record(f Refusal) error {
-	f.Count = 1
-	if had, err := r.read(); err == nil && had.Token == f.Token && had.Role == f.Role {
-		f.Count = had.Count + 1
+	all, err := r.read()
+	if err != nil {
+		all = nil // it was in the way; what is known now counts
 	}
-	b, err := json.Marshal(f)
+	f.Count = 1
+	all = slices.DeleteFunc(all, func(had Refusal) bool {
+		same := had.Token == f.Token && had.Role == f.Role && had.Source == f.Source
+		if same {
+			f.Count += had.Count
+		}
+		return same
+	})
+	all = append(all, f)
+	b, err := json.Marshal(all[max(0, len(all)-maxSources):])
 	if err != nil {
 		return err
 	}
-	return durable.Replace(r.Path, append(b, '\n'))
+	b = append(b, '\n')
+	if err = durable.Replace(r.Path, b); err != nil && r.Beside != "" {
+		err = durable.Replace(r.Beside, b)
+	}
+	return err
 }
 
 // Forget removes the memory, after a login that worked.
-func (r Refusals) Forget() error { return durable.Remove(r.Path) }
+func (r Refusals) Forget() error {
+	if r.Beside != "" {
+		_ = durable.Remove(r.Beside) // gone with the next reboot at the latest
+	}
+	return durable.Remove(r.Path)
+}
+
+// read gives all that is remembered, in both places.
+func (r Refusals) read() ([]Refusal, error) {
+	var all []Refusal
+	for _, path := range []string{r.Path, r.Beside} {
+		if path == "" {
+			continue
+		}
+		if path == r.Beside && !mine(path) {
+			continue // anybody may write to /dev/shm
+		}
+		b, err := durable.Read(path, maxRefusal)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		var some []Refusal
+		if err == nil {
+			err = json.Unmarshal(b, &some)
+		}
+		if err != nil {
+			return nil, &fault.Error{Op: "read the memory of refused PINs, " + path, Cause: fault.PINRefused, Err: err,
+				Advice: "delete " + path + " once the PIN's source is known to be right; the next start then tries it once"}
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+func mine(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && int(info.Sys().(*syscall.Stat_t).Uid) == os.Geteuid()
+}
 
 // Identity names the state of a source, so that a change of it can be seen:
 // for a file its inode, size and times. A systemd credential is a new file at

@@ -54,14 +54,8 @@ func (f *Folder) KeepAside(now time.Time) (string, error) {
 			return "", err
 		}
 	}
-	// The old PIN may be written down nowhere else. It stays outside of what is
-	// backed up.
-	if there, err := durable.Exists(f.PINFile()); err != nil {
+	if err := f.keepOutside(strings.TrimPrefix(filepath.Base(kept), "data")); err != nil {
 		return "", err
-	} else if there {
-		if err := keep(f.PINFile(), f.PINFile()+strings.TrimPrefix(filepath.Base(kept), "data")); err != nil {
-			return "", err
-		}
 	}
 	for _, dir := range []string{kept, f.Base} {
 		if err := durable.SyncFolder(dir); err != nil {
@@ -70,6 +64,54 @@ func (f *Folder) KeepAside(now time.Time) (string, error) {
 	}
 	return filepath.Base(kept), nil
 }
+
+// keepOutside keeps what belongs to a kept folder and lies outside data/: the
+// PIN, which may be written down nowhere else, also that of a save that could
+// not be finished; and the announcement of such a save's key, which the kept
+// files need, so that no later run takes it for one made for nothing.
+func (f *Folder) keepOutside(suffix string) error {
+	if _, err := f.KeepPIN(suffix); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(f.Base)
+	if err != nil {
+		return fault.Wrap(durable.Cause(err), err, "list %s", f.Base)
+	}
+	for _, e := range entries {
+		if isBeside(e.Name()) {
+			if err := keep(filepath.Join(f.Base, e.Name()), f.PINFile()+suffix+".unfinished"); err != nil {
+				return err
+			}
+		}
+	}
+	j, err := f.readJournal()
+	if err == nil && j == nil {
+		return nil // every save is finished: the announcement says the truth
+	}
+	if there, err := durable.Exists(f.pendingKey()); err != nil || !there {
+		return err
+	}
+	if err := durable.Rename(f.pendingKey(), f.pendingKey()+suffix); err != nil {
+		return err
+	}
+	return durable.SyncFolder(f.Run(""))
+}
+
+// KeepPIN gives BASE/sks.pin a second name, with that suffix, outside of what is
+// backed up. It returns "" when there is none.
+func (f *Folder) KeepPIN(suffix string) (string, error) {
+	there, err := durable.Exists(f.PINFile())
+	if err != nil || !there {
+		return "", err
+	}
+	if err := keep(f.PINFile(), f.PINFile()+suffix); err != nil {
+		return "", err
+	}
+	return f.PINFile() + suffix, durable.SyncFolder(f.Base)
+}
+
+// KeptSuffix is what the names of things that are kept at that time end in.
+func KeptSuffix(now time.Time) string { return ".before-config-" + now.UTC().Format("20060102-150405") }
 
 // ours lists what in data/ a save could replace or remove: the files that a
 // journal may name, the journal, and what waits for its rename.

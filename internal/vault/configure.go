@@ -50,6 +50,11 @@ func (f *Folder) Configure(ctx context.Context, p Plan, store sks.Store, token s
 		inUse = p.Present.SKS.KeyID
 	}
 	if p.SKS == nil {
+		if inUse != (sks.KeyID{}) {
+			if err := f.mustNotRun(); err != nil {
+				return Outcome{}, err
+			}
+		}
 		mark, _, err := f.commit(ctx, save, nil)
 		return Outcome{Mark: mark}, err
 	}
@@ -83,9 +88,7 @@ func (f *Folder) Configure(ctx context.Context, p Plan, store sks.Store, token s
 		return out, err
 	}
 	// The PIN works, so a refusal that is remembered says nothing any more.
-	if err := f.refusals().Forget(); err != nil {
-		return out, err
-	}
+	_ = f.refusals().Forget()
 	out.Remembers, err = advance(ctx, store, s.Instance, mark)
 	return out, err
 }
@@ -174,7 +177,8 @@ func (f *Folder) Change(ctx context.Context, c *Contents, s Save, store sks.Stor
 	if c.Mode != ModeSealed || store == nil {
 		return sks.Mark{}, fmt.Errorf("change a folder that is %s", c.Mode)
 	}
-	s.SKS = &c.SKS
+	present := c.SKS
+	s.SKS = &present
 	var err error
 	if s.Generation, err = generationOf(ctx, store, c.SKS.Instance, c.Mark().Generation); err != nil {
 		return sks.Mark{}, err
@@ -182,6 +186,11 @@ func (f *Folder) Change(ctx context.Context, c *Contents, s Save, store sks.Stor
 	key, err := store.Key(ctx, c.SKS.KeyID)
 	if err != nil {
 		return sks.Mark{}, err
+	}
+	if present.Proof.Box == nil { // the key has just opened the files
+		if present.Proof, err = sks.Prove(ctx, key); err != nil {
+			return sks.Mark{}, err
+		}
 	}
 	mark, _, err := f.saveUnder(ctx, s, nil, key, store)
 	if err != nil {
@@ -194,6 +203,9 @@ func (f *Folder) Change(ctx context.Context, c *Contents, s Save, store sks.Stor
 // Disable saves opened settings in the clear, without sks.properties. The key
 // stays in the token, since backups need it.
 func (f *Folder) Disable(ctx context.Context, s Settings, now time.Time) error {
+	if err := f.mustNotRun(); err != nil {
+		return err
+	}
 	_, _, err := f.commit(ctx, Save{Settings: s, Now: now}, nil)
 	return err
 }

@@ -2,12 +2,15 @@ package vault
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"os"
 	"time"
 
 	"github.com/gofrs/flock"
 
+	"ssovault/internal/cryptoki"
 	"ssovault/internal/durable"
 	"ssovault/internal/fault"
 	"ssovault/internal/pin"
@@ -58,7 +61,8 @@ func (f *Folder) Login(ctx context.Context, s SKS, d Device, secretPIN secret.Va
 	refusals := f.refusals()
 	identity := d.PINs.Identity(s.PIN)
 	access := s.Access()
-	if !d.TryPIN && !s.PIN.Attended() {
+	attended := s.PIN.Attended()
+	if !d.TryPIN && !attended {
 		if err := refusals.Check(s.Serial, string(s.Role), identity); err != nil {
 			return nil, sks.Token{}, err
 		}
@@ -68,14 +72,14 @@ func (f *Folder) Login(ctx context.Context, s SKS, d Device, secretPIN secret.Va
 	store, token, err := d.Dialer.Dial(ctx, access, secretPIN)
 	switch {
 	case err == nil:
-		return store, token, refusals.Forget()
-	case fault.Of(err) == fault.PINRefused || fault.Of(err) == fault.PINLocked:
-		record := pin.Refusal{Token: s.Serial, Role: string(s.Role), Source: identity, Time: d.Now().UTC()}
-		recordErr := durable.MakeFolder(f.Run(""))
-		if recordErr == nil {
-			recordErr = refusals.Record(record)
-		}
-		if recordErr != nil {
+		_ = refusals.Forget() // the PIN works; what cannot be removed is at worst said again
+		return store, token, nil
+	case attended:
+		// A person sees the refusal and decides about the next try.
+	case refusedByLogin(err):
+		record := pin.Refusal{Token: s.Serial, Role: string(s.Role), Source: s.PIN.String(), Identity: identity, Time: d.Now().UTC()}
+		_ = durable.MakeFolder(f.Run("")) // where it cannot, Record remembers beside
+		if recordErr := refusals.Record(record); recordErr != nil {
 			return nil, token, fault.Wrap(fault.PINRefused, err, "this refusal could not be recorded (%v), so another start may spend another try", recordErr)
 		}
 	}
@@ -83,6 +87,14 @@ func (f *Folder) Login(ctx context.Context, s SKS, d Device, secretPIN secret.Va
 		err = fault.Wrap(fault.Unreachable, err, "log in to the token %s", s.Label)
 	}
 	return nil, token, err // else it says itself what it was about
+}
+
+// refusedByLogin tells whether the token itself refused a login: then its code
+// is known. Where its flags advised against one, nothing was tried.
+func refusedByLogin(err error) bool {
+	_, tried := cryptoki.Code(err)
+	c := fault.Of(err)
+	return tried && (c == fault.PINRefused || c == fault.PINLocked)
 }
 
 // oneLogin lets one login happen at a time from this folder, so that starts in
@@ -116,7 +128,12 @@ func (f *Folder) PresentPINs(r pin.Reader) (pin.Reader, error) {
 	return r, err
 }
 
-func (f *Folder) refusals() pin.Refusals { return pin.Refusals{Path: f.refused()} }
+// refusals is the memory of refused PINs. Where BASE takes no writes it is kept
+// in memory, under a name that only this folder has.
+func (f *Folder) refusals() pin.Refusals {
+	sum := sha256.Sum256([]byte(f.Base))
+	return pin.Refusals{Path: f.refused(), Beside: fmt.Sprintf("/dev/shm/ssovault-refused-%d-%x", f.Owner.UID, sum[:8])}
+}
 
 // RefusedBefore answers PINRefused when Connect would not log in.
 func (f *Folder) RefusedBefore(s SKS, pins pin.Reader) error {

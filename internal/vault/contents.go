@@ -170,10 +170,25 @@ func (c *Contents) scanSealed(v view, bound BoundCheck) error {
 func (v view) sealed(name string) (encp.File, error) {
 	b, err := v.read(name, encp.MaxFile)
 	if err != nil {
-		return encp.File{}, fault.Wrap(fault.FileMissing, err, "read data/%s", name)
+		return encp.File{}, unreadable(err, name)
 	}
 	f, err := encp.Parse(b)
 	return f, fault.Wrap(fault.Malformed, err, "data/%s", name)
+}
+
+// unreadable says of a file that it went missing, or that the disk is sick.
+func unreadable(err error, name string) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fault.Wrap(fault.FileMissing, err, "read data/%s", name)
+	}
+	return &fault.Error{Op: "read data/" + name, Cause: fault.Of(err), Err: err, Advice: adviceFor(err)}
+}
+
+func adviceFor(err error) string {
+	if fault.Of(err) != fault.Unclassified {
+		return fault.HintFor(err)
+	}
+	return "the file is there and cannot be read: look at the disk (dmesg)"
 }
 
 // firstOf gives the first error of that cause.
@@ -213,10 +228,10 @@ func (c *Contents) checkBelonging() error {
 func (c *Contents) scanClear(v view, bound BoundCheck) error {
 	var err error
 	if c.Clear.Instance, err = v.read(InstanceClear, encp.MaxPlaintext); err != nil {
-		return fault.Wrap(fault.FileMissing, err, "read data/%s", InstanceClear)
+		return unreadable(err, InstanceClear)
 	}
 	if c.Clear.Shared, err = v.read(SharedClear, encp.MaxPlaintext); err != nil {
-		return fault.Wrap(fault.FileMissing, err, "read data/%s", SharedClear)
+		return unreadable(err, SharedClear)
 	}
 	shared, err := properties.Parse(c.Clear.Shared)
 	if err != nil {

@@ -129,7 +129,7 @@ func (f *Folder) commit(ctx context.Context, s Save, key sks.Key) (mark sks.Mark
 		// The rename may have happened and only its sync failed: then the save
 		// holds, and must not be swept away.
 		had, readErr := f.readJournal()
-		return mark, readErr != nil || had != nil, err
+		return mark, readErr != nil || had != nil && had.SaveID == mark.SaveID, err
 	}
 	return mark, true, f.finish(&j)
 }

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -161,6 +162,14 @@ func (s SKS) encode() ([]byte, error) {
 		}
 	}
 	return set.Encode(), nil
+}
+
+// SameText tells whether both were read from the same sks.properties.
+func (s SKS) SameText(o SKS) bool {
+	if s.text == nil || o.text == nil {
+		return s.text == o.text
+	}
+	return bytes.Equal(s.text.Encode(), o.text.Encode())
 }
 
 // Access says how to reach the token. Unattended is for the caller to set.

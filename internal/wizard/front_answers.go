@@ -45,6 +45,13 @@ func (u *Unattended) Given(key string) bool {
 	return given && value != ""
 }
 
+// Source gives where the secret of a question comes from.
+func (u *Unattended) Source(question string) (pin.Source, bool) {
+	value, _, given := u.answers.Answer(keyOf(Question{Key: question, Secret: true}))
+	source, err := pin.ParseSource(value)
+	return source, given && err == nil
+}
+
 // Ask gives the prepared answer; Enter where there is none.
 func (u *Unattended) Ask(q Question) (string, error) {
 	key := keyOf(q)

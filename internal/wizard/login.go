@@ -2,7 +2,7 @@ package wizard
 
 import (
 	"ssovault/internal/fault"
-	"ssovault/internal/secret"
+	"ssovault/internal/pin"
 	"ssovault/internal/sks"
 	"ssovault/internal/vault"
 )
@@ -81,15 +81,31 @@ func (d *dialog) tryPIN(q Question) error {
 
 // login logs in and out again: the session is not kept while somebody thinks.
 func (d *dialog) login() error {
-	store, _, err := d.Dialer.Dial(d.ctx, d.describedSKS().Access(), d.pinCopy())
+	store, _, err := d.openToken(d.describedSKS())
 	if err != nil {
-		return fault.Wrap(fault.Unreachable, err, "log in to the token %s", d.sks.token)
+		return err
 	}
 	return fault.Wrap(fault.Unreachable, store.Close(), "leave the token %s", d.sks.token)
 }
 
-// pinCopy is for Dial, which wipes what it is given.
-func (d *dialog) pinCopy() secret.Value { return d.sks.pin.Clone() }
+// openToken logs in to the chosen token with the password that was given. One
+// that a prepared answer gives is nobody's decision: it is not tried again after
+// a refusal, nor when the token says that few tries are left.
+func (d *dialog) openToken(s *vault.SKS) (sks.Store, sks.Token, error) {
+	as := *s
+	as.PIN = pin.Source{Kind: pin.KindPrompt}
+	if prepared, ok := d.front.(interface {
+		Source(key string) (pin.Source, bool)
+	}); ok {
+		if source, given := prepared.Source("sks_password"); given {
+			as.PIN = source
+		} else if d.Unattended && d.was.mode() == vault.ModeSealed {
+			as.PIN = d.was.contents.SKS.PIN
+		}
+	}
+	device := vault.Device{Dialer: d.Dialer, PINs: d.PINs, TryPIN: d.TryPIN, Now: d.Now}
+	return d.folder.Login(d.ctx, as, device, d.sks.pin.Clone())
+}
 
 // triesLeft asks the token again, since its flags change with a refusal.
 func (d *dialog) triesLeft() sks.Tries {

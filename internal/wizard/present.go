@@ -42,7 +42,7 @@ func (d *dialog) readPresent() error {
 	if openErr != nil {
 		return openErr
 	}
-	d.Base = f.Base
+	d.Base, d.folder = f.Base, f
 	d.was.settings = emptySettings()
 	if d.CheckOnly && d.was.contents.Mode == vault.ModeSealed {
 		d.say("The present configuration is sealed and was not opened: the answers are checked by themselves.")
@@ -152,6 +152,6 @@ func (d *dialog) storedPIN(pins pin.Reader, s vault.SKS) (secret.Value, error) {
 // sameAs tells whether the folder is still what the dialog began with.
 func (p present) sameAs(c *vault.Contents, problem error) bool {
 	return c.Mode == p.contents.Mode && fault.Of(problem) == fault.Of(p.problem) &&
-		c.Mark() == p.contents.Mark() && c.SKS.KeyID == p.contents.SKS.KeyID && c.Bound == p.contents.Bound &&
+		c.Mark() == p.contents.Mark() && c.SKS.SameText(p.contents.SKS) && c.Bound == p.contents.Bound &&
 		bytes.Equal(c.Clear.Instance, p.contents.Clear.Instance) && bytes.Equal(c.Clear.Shared, p.contents.Clear.Shared)
 }

@@ -31,9 +31,9 @@ func (d *dialog) save() (Result, error) {
 	if d.sks != nil {
 		result.Mode, result.NewKey = vault.ModeSealed, !d.sks.keepKey
 		d.say("Logging in to the token %s …", d.sks.token)
-		store, result.Token, err = d.Dialer.Dial(d.ctx, plan.SKS.Access(), d.pinCopy())
+		store, result.Token, err = d.openToken(plan.SKS)
 		if err != nil {
-			return Result{}, d.brokenOff(fault.Wrap(fault.Unreachable, err, "log in to the token %s", d.sks.token))
+			return Result{}, d.brokenOff(err)
 		}
 		defer store.Close() // what was asked of it is done and checked
 	}
@@ -42,6 +42,11 @@ func (d *dialog) save() (Result, error) {
 	}
 	if d.was.afresh {
 		if result.Kept, err = f.KeepAside(d.Now()); err != nil {
+			return Result{}, err
+		}
+	}
+	if d.movesAway() {
+		if result.KeptPIN, err = f.KeepPIN(vault.KeptSuffix(d.Now())); err != nil {
 			return Result{}, err
 		}
 	}
@@ -134,10 +139,21 @@ func (d *dialog) sayPlan(r Result) {
 	}
 }
 
+// movesAway tells whether BASE/sks.pin is the PIN of a token that is left:
+// backups made until now need it.
+func (d *dialog) movesAway() bool {
+	return d.hadPINFile() && d.sks != nil && d.sks.token.Serial != d.was.token.Serial
+}
+
 // tidy removes a PIN in BASE/sks.pin that nothing reads any more, since the
-// dialog has just said what a stolen disk lacks.
+// dialog has just said what a stolen disk lacks: if it is certain that the new
+// source gives the same one, and only then.
 func (d *dialog) tidy(f *vault.Folder) error {
 	if d.sks == nil || d.sks.source == pin.Default || !d.hadPINFile() {
+		return nil
+	}
+	if !d.sks.sourceRead || d.movesAway() {
+		d.say("%s is left where it is, though nothing reads it now: delete it once %s works.", f.PINFile(), d.sks.source)
 		return nil
 	}
 	if err := durable.Remove(f.PINFile()); err != nil {
@@ -162,7 +178,10 @@ func (d *dialog) sum(r Result, remembers bool) {
 		d.say("The key before, %q, stays in the token %s: backups made until now need it.", d.was.contents.SKS.KeyLabel, d.was.token)
 	}
 	if r.Kept != "" {
-		d.say("The old files are kept in %s.", r.Kept)
+		d.say("The old files are kept in %s, and the old PIN, if there was one, beside it.", r.Kept)
+	}
+	if r.KeptPIN != "" {
+		d.say("The PIN of the token before is kept in %s; delete it when no backup needs that token.", r.KeptPIN)
 	}
 	d.say("Log: %s", d.layout().Log())
 	d.say("Next: ssovault run -- CMD")

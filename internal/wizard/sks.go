@@ -25,6 +25,8 @@ type storage struct {
 	leaf    []byte // DER
 	// keepKey: same type and token as before, so the key stays.
 	keepKey bool
+	// sourceRead: the source was read, and gave this very password.
+	sourceRead bool
 	// pinTyped: it was given in this dialog, not read from its stored source.
 	pinTyped bool
 }

@@ -38,6 +38,7 @@ func (d *dialog) askSource() error {
 // just worked: the service would find out at night. One that cannot be read
 // yet is only warned of, since it may be made later.
 func (d *dialog) judgeSource(source pin.Source) error {
+	d.sks.sourceRead = false
 	switch {
 	case source == pin.Default:
 		return nil // the save writes it
@@ -59,6 +60,7 @@ func (d *dialog) judgeSource(source pin.Source) error {
 	case !v.Equal(d.sks.pin):
 		return fmt.Errorf("%s gives another password than the one that was given here", source)
 	}
+	d.sks.sourceRead = true
 	return nil
 }
 

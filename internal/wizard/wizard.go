@@ -57,6 +57,8 @@ type Result struct {
 	// Kept is the folder, in the install folder, that holds what could not be
 	// opened; "" when there is none.
 	Kept string
+	// KeptPIN is the file with the PIN of a token that was left, or "".
+	KeptPIN string
 }
 
 // Run asks all questions and saves. On every error the folder and the token
@@ -86,7 +88,8 @@ type dialog struct {
 	ctx   context.Context
 	front Front
 
-	was present
+	was    present
+	folder *vault.Folder // not locked while somebody thinks
 
 	settings vault.Settings // what will be saved
 	keyStore keyStoreAnswer

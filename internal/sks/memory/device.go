@@ -86,7 +86,7 @@ func (d *Device) Dial(_ context.Context, a sks.Access, pin secret.Value) (sks.St
 	d.logins++
 	d.mu.Unlock()
 	if d.PIN != "" && string(pin.Bytes()) != d.PIN {
-		return nil, t, fault.New(fault.PINRefused, "log in to token %s: CKR_PIN_INCORRECT; %s", t, t.Tries)
+		return nil, t, fault.New(fault.PINRefused, "log in to token %s: pkcs11: 0xA0: CKR_PIN_INCORRECT; %s", t, t.Tries)
 	}
 	return d.Store(), t, nil
 }
