@@ -59,9 +59,7 @@ func (a *app) openSettings(ctx context.Context, need access) (s *session, err er
 	if s.store, token, err = s.folder.Connect(ctx, s.contents.SKS, a.device(s.folder)); err != nil {
 		return s, err
 	}
-	if token.Replaced {
-		a.warn("no token has the serial " + s.contents.SKS.Serial + "; the token labelled " + token.Label + " (serial " + token.Serial + ") was taken in its place")
-	}
+	a.warnReplaced(s.contents.SKS, token)
 	if s.plain, s.rollback, err = s.contents.Unseal(ctx, s.store); err != nil {
 		return s, err
 	}

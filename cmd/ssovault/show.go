@@ -1,12 +1,15 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"ssovault/internal/backup"
+	"ssovault/internal/durable"
 	"ssovault/internal/fault"
 	"ssovault/internal/properties"
 	"ssovault/internal/vault"
@@ -76,21 +79,23 @@ func oneLine(s string) string {
 }
 
 func (a *app) diffCommand() *cobra.Command {
+	var keys archiveKeys
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "diff [COPY]",
 		Short: "Compare the settings with a kept or copied data folder, or an export",
 		Long: `Diff compares the present settings with COPY: a folder that holds a copy of data/
-sealed with the same key, or a file that 'ssovault export' wrote. Without COPY it
+sealed with the same key, a backup, or a file that 'ssovault export' wrote. Without COPY it
 takes the newest data.before-… folder. Masked values are only said to differ.
 Exit status 0 also when there are differences.`,
 		Example: `  ssovault diff
   ssovault diff /mnt/backup/data
+  ssovault diff backups/ssovault-….tar.zst
   ssovault export | ssovault --base /other diff -`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.view(cmd.Context(), access{}, func(s *session, now vault.Settings) error {
-				then, err := a.copyOf(cmd, s, args)
+				then, err := a.copyOf(cmd, s, args, &keys)
 				if err != nil {
 					return err
 				}
@@ -106,6 +111,7 @@ Exit status 0 also when there are differences.`,
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	keys.flags(c)
 	return c
 }
 
@@ -155,7 +161,7 @@ func compare(file string, then, now *properties.Set) []difference {
 }
 
 // copyOf reads the settings that diff compares with.
-func (a *app) copyOf(cmd *cobra.Command, s *session, args []string) (vault.Settings, error) {
+func (a *app) copyOf(cmd *cobra.Command, s *session, args []string, keys *archiveKeys) (vault.Settings, error) {
 	if len(args) == 0 {
 		kept, err := s.folder.Kept()
 		if err != nil {
@@ -173,17 +179,10 @@ func (a *app) copyOf(cmd *cobra.Command, s *session, args []string) (vault.Setti
 			if err != nil {
 				return vault.Settings{}, err
 			}
-			plain := c.Clear
-			if c.Mode == vault.ModeSealed {
-				if s.store == nil {
-					return vault.Settings{}, fault.New(fault.Usage, "%s is sealed, and secure key storage is off here", args[0])
-				}
-				if plain, err = c.OpenCopy(cmd.Context(), s.store); err != nil {
-					return vault.Settings{}, err
-				}
-			}
-			defer plain.Wipe()
-			return plain.Parse()
+			return copied(cmd, s, args[0], c)
+		}
+		if isBackup(args[0]) {
+			return a.backedUp(cmd, s, args[0], keys)
 		}
 	}
 	then, err := a.readExport(args[0], "")
@@ -191,4 +190,45 @@ func (a *app) copyOf(cmd *cobra.Command, s *session, args []string) (vault.Setti
 		err = fault.New(fault.Usage, "%s does not hold both files", args[0])
 	}
 	return then, err
+}
+
+// copied opens the settings of a copy with the key of this session.
+func copied(cmd *cobra.Command, s *session, path string, c *vault.Contents) (vault.Settings, error) {
+	plain := c.Clear
+	if c.Mode == vault.ModeSealed {
+		if s.store == nil {
+			return vault.Settings{}, fault.New(fault.Usage, "%s is sealed, and secure key storage is off here", path)
+		}
+		var err error
+		if plain, err = c.OpenCopy(cmd.Context(), s.store); err != nil {
+			return vault.Settings{}, err
+		}
+	}
+	defer plain.Wipe()
+	return plain.Parse()
+}
+
+// isBackup tells whether a file begins as a backup does.
+func isBackup(path string) bool {
+	f, err := durable.OpenFile(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return backup.Recognise(f)
+}
+
+// backedUp opens the settings in a backup.
+func (a *app) backedUp(cmd *cobra.Command, s *session, path string, keys *archiveKeys) (set vault.Settings, err error) {
+	archive, err := a.openArchive(cmd.Context(), []string{path}, keys)
+	if err != nil {
+		return set, err
+	}
+	defer archive.close()
+	c, release, err := a.unpack(cmd.Context(), archive, "read")
+	if err != nil {
+		return set, err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	return copied(cmd, s, path, c)
 }
