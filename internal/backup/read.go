@@ -54,28 +54,32 @@ func Open(r io.Reader, keys Keys) (a *Archive, err error) {
 	if err != nil {
 		return nil, readError(err, "its beginning")
 	}
-	defer func() {
-		if err != nil {
-			z.Close()
-			a = nil
-		}
-	}()
-	count := &counter{r: z}
-	a = &Archive{zstd: z, count: count, tar: tar.NewReader(count), Encrypted: encrypted}
+	if a, err = openTar(z); err != nil {
+		z.Close()
+		return nil, err
+	}
+	a.zstd, a.Encrypted = z, encrypted
+	return a, nil
+}
+
+// openTar reads the manifest of a tar stream.
+func openTar(r io.Reader) (*Archive, error) {
+	count := &counter{r: r}
+	a := &Archive{count: count, tar: tar.NewReader(count)}
 	h, err := a.next("its manifest")
 	switch {
 	case errors.Is(err, io.EOF):
-		return a, hostile("it is empty")
+		return nil, hostile("it is empty")
 	case err != nil:
-		return a, err
+		return nil, err
 	case h.Name != manifestName || h.Typeflag != tar.TypeReg || len(h.PAXRecords) > 0:
-		return a, hostile("it does not begin with %s", manifestName)
+		return nil, hostile("it does not begin with %s", manifestName)
 	case h.Size > maxManifest:
-		return a, hostile("its manifest would have %d bytes", h.Size)
+		return nil, hostile("its manifest would have %d bytes", h.Size)
 	}
 	text := make([]byte, h.Size)
 	if _, err := io.ReadFull(a.tar, text); err != nil {
-		return a, readError(err, "its manifest")
+		return nil, readError(err, "its manifest")
 	}
 	a.Manifest, err = parseManifest(text)
 	return a, err
