@@ -120,35 +120,38 @@ type Sink func(Entry) (io.WriteCloser, error)
 // returns nil. Causes as Open.
 func (a *Archive) Walk(ctx context.Context, sink Sink, report Progress) error {
 	m := &meter{ctx: ctx, report: report, total: a.Manifest.Total()}
+	bad, err := a.walk(sink, m)
+	if c := fault.Of(err); len(bad) > 0 && (err == nil || c == fault.Tampered) {
+		return damaged(err, "%s is not what was backed up", strings.Join(bad, ", "))
+	}
+	return err
+}
+
+// walk reads everything, and lists the files whose content is another. It goes
+// on after one: all that are damaged are named.
+func (a *Archive) walk(sink Sink, m *meter) (bad []string, err error) {
 	pump := newPump()
 	defer pump.close()
-	var bad []string
 	for i, e := range a.Manifest.Entries {
 		h, err := a.next("data/" + e.Name)
 		if errors.Is(err, io.EOF) {
-			return hostile("data/%s is in its manifest, but not in it", e.Name)
+			return bad, hostile("data/%s is in its manifest, but not in it", e.Name)
 		}
 		if err != nil {
-			return err
+			return bad, err
 		}
 		if err := a.fits(h, i); err != nil {
-			return err
+			return bad, err
 		}
 		good, err := a.one(e, sink, pump, m)
 		if err != nil {
-			return err
+			return bad, err
 		}
 		if !good {
 			bad = append(bad, "data/"+e.Name)
 		}
 	}
-	if err := a.end(); err != nil {
-		return err
-	}
-	if len(bad) > 0 {
-		return damaged(nil, "%s is not what was backed up", strings.Join(bad, ", "))
-	}
-	return nil
+	return bad, a.end()
 }
 
 // one reads one entry, and tells whether its content is the manifest's.
