@@ -201,3 +201,36 @@ func (k *keptScene) checkPrune(point string, code int, whole bool) {
 		k.t.Errorf("%s: the newest is not whole\n%s", point, o.stderr)
 	}
 }
+
+// A save that was cut off anywhere: a backup with the lock of a reader holds
+// the last whole save, and nothing of what was on its way.
+func TestBackupAfterACutOffSave(t *testing.T) {
+	c := newConnector(t)
+	c.configure()
+	fault := fileFault(p11test.Sysfault(t), "kill")
+	pristine := newPristine(c)
+	args := []string{"set", "admin_port=9999", "sso_ssl_port=9998"}
+	if o := execute(t, fault.wrap(c, 0, args)); o.code != 0 {
+		t.Fatalf("exit %d\n%s", o.code, o.stderr)
+	}
+	n := fault.count(c)
+	seen := map[string]bool{}
+	for i := 1; i <= n; i++ {
+		pristine.restore()
+		_ = execute(t, fault.wrap(c, i, args))
+		archive := c.backup(filepath.Join(c.dir, fmt.Sprintf("cut-%d.tar.zst", i)))
+		want := c.must("unseal") // reads as the backup did
+		if ls := c.must("backup", "ls", archive); strings.Contains(ls, ".new") || strings.Contains(ls, "journal") {
+			t.Errorf("kill at call %d:\n%s", i, ls)
+		}
+		c.wipeData()
+		c.must("restore", "--accept-sks", "--must-open", archive)
+		if got := c.must("unseal"); got != want {
+			t.Errorf("kill at call %d: the backup holds another state", i)
+		}
+		seen[want] = true
+	}
+	if len(seen) != 2 {
+		t.Errorf("%d states were seen at %d points", len(seen), n)
+	}
+}

@@ -427,3 +427,35 @@ func tlsPKCS12(t testing.TB, password string) []byte {
 	}
 	return b
 }
+
+// A PIN in a variable makes ssovault start again without it; the restore must
+// happen once all the same.
+func TestRestoreWithThePINInAVariable(t *testing.T) {
+	c := newConnector(t)
+	c.configure()
+	c.edit("sks.properties", func(b []byte) []byte {
+		return []byte(strings.ReplaceAll(string(b), "sks.pin=file\n", "sks.pin=env:HSM_PIN\n"))
+	})
+	archive := c.backup(filepath.Join(c.in, "kept.tar.zst"))
+	with := func(args ...string) outcome {
+		cmd := c.command(args...)
+		cmd.Env = append(cmd.Env, "HSM_PIN="+c.token.PIN)
+		return execute(t, cmd)
+	}
+	for i, lost := range []bool{false, true} {
+		args := []string{"restore", "--must-open", archive}
+		if lost {
+			c.wipeData()
+			args = append(args, "--accept-sks")
+		}
+		if o := with(args...); o.code != 0 || strings.Count(o.stdout, "restored") != 1 {
+			t.Errorf("exit %d\n%s%s", o.code, o.stdout, o.stderr)
+		}
+		if kept, _ := filepath.Glob(c.base + "/*data.*"); len(kept) != 1 {
+			t.Errorf("run %d: %v", i, kept)
+		}
+	}
+	if o := with("backup", "drill", archive); o.code != 0 {
+		t.Errorf("drill: exit %d\n%s", o.code, o.stderr)
+	}
+}

@@ -124,7 +124,12 @@ func (a *app) restoration(ctx context.Context, f *vault.Folder, o restoreOptions
 		return backup.Restoration{}, fault.New(fault.Busy, "the service that 'ssovault run' started is running").With("stop the service first")
 	}
 	_, present := backup.Present(f)
-	r := backup.Restoration{Folder: f, Force: o.force, Now: a.now(), WayIn: backup.WayIn{Present: present, Accept: o.acceptSKS}}
+	if present != nil {
+		if err := a.hideVariables(*present); err != nil { // before the work, which would be done twice
+			return backup.Restoration{}, err
+		}
+	}
+	r := backup.Restoration{Folder: f, Force: o.force, Now: a.now(), Chosen: a.hideVariables, WayIn: backup.WayIn{Present: present, Accept: o.acceptSKS}}
 	if term.IsTerminal(int(a.in.Fd())) {
 		r.WayIn.Ask = func(archive vault.SKS) (string, pin.Source, error) { return a.askWayIn(ctx, archive) }
 	}

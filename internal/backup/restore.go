@@ -19,6 +19,9 @@ type Restoration struct {
 	// Force restores another instance's backup.
 	Force  bool
 	WayIn  WayIn
+	// Chosen is told how the token will be reached, before anything changes:
+	// a PIN in the environment makes ssovault start again.
+	Chosen func(vault.SKS) error
 	Now    time.Time
 	Report Progress
 }
@@ -124,7 +127,10 @@ func (r Restoration) chooseAccess(out *Restored, c *vault.Contents) error {
 		return err
 	}
 	out.Access, out.Warnings = &chosen, append(out.Warnings, notes...)
-	return nil
+	if r.Chosen == nil {
+		return nil
+	}
+	return r.Chosen(chosen)
 }
 
 // Difference is a file that is not the same in a backup and in a data folder.
