@@ -234,3 +234,36 @@ func TestBackupAfterACutOffSave(t *testing.T) {
 		t.Errorf("%d states were seen at %d points", len(seen), n)
 	}
 }
+
+// A file system that cannot exchange two names: the restore comes to the same.
+func TestRestoreWithoutExchange(t *testing.T) {
+	sysfault := p11test.Sysfault(t)
+	c := newConnector(t)
+	k := newKeptScene(c)
+	pristine := newPristine(c)
+	args := []string{"restore", k.archive}
+	counting := fileFault(sysfault, "EINVAL")
+	if o := execute(t, counting.wrap(c, 0, args)); o.code != 0 {
+		t.Fatalf("exit %d\n%s", o.code, o.stderr)
+	}
+	calls, err := os.ReadFile(filepath.Join(c.dir, "calls"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := 0
+	for line := range strings.Lines(string(calls)) {
+		at++
+		if strings.Contains(line, " renameat2 ") && strings.Contains(line, "/.data.restoring -> ") && strings.HasSuffix(strings.TrimSpace(line), "/data") {
+			break
+		}
+	}
+	pristine.restore()
+	o := execute(t, counting.wrap(c, at, args))
+	if o.code != 0 || !strings.Contains(o.stdout, "kept: data.before-restore-") {
+		t.Fatalf("call %d: exit %d\n%s%s", at, o.code, o.stdout, o.stderr)
+	}
+	if after, err := os.ReadFile(filepath.Join(c.dir, "calls")); err != nil || strings.Count(string(after), "\n") <= strings.Count(string(calls), "\n") {
+		t.Errorf("the other way was not taken: %v", err)
+	}
+	k.checkRestore("without exchange", 0, true)
+}

@@ -17,8 +17,8 @@ type Restoration struct {
 	// beyond repair.
 	Folder *vault.Folder
 	// Force restores another instance's backup.
-	Force  bool
-	WayIn  WayIn
+	Force bool
+	WayIn WayIn
 	// Chosen is told how the token will be reached, before anything changes:
 	// a PIN in the environment makes ssovault start again.
 	Chosen func(vault.SKS) error
