@@ -252,7 +252,7 @@ func (t *target) begin(name string) (bool, error) {
 		t.discard()
 		return false, fault.Wrap(durable.Cause(err), err, "make the backup")
 	}
-	t.buffer = bufio.NewWriterSize(file, writeBuffer)
+	t.buffer = bufio.NewWriterSize(&durable.Ahead{File: file}, writeBuffer)
 	return true, nil
 }
 

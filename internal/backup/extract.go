@@ -82,7 +82,7 @@ func room(dir string, m Manifest) error {
 
 // extracted is a file that is being written.
 type extracted struct {
-	*os.File
+	out   durable.Ahead
 	root  *os.Root
 	entry Entry
 }
@@ -92,12 +92,12 @@ func newExtracted(root *os.Root, e Entry) (*extracted, error) {
 	if err != nil {
 		return nil, fault.Wrap(durable.Cause(err), err, "write data/%s", e.Name)
 	}
-	return &extracted{f, root, e}, nil
+	return &extracted{durable.Ahead{File: f}, root, e}, nil
 }
 
 // Write adds what a full disk means.
 func (x *extracted) Write(b []byte) (int, error) {
-	n, err := x.File.Write(b)
+	n, err := x.out.Write(b)
 	return n, fault.Wrap(durable.Cause(err), err, "write data/%s", x.entry.Name)
 }
 
@@ -108,11 +108,11 @@ func (x *extracted) Close() error {
 	if vault.OwnName(x.entry.Name) != "" {
 		mode = durable.FileMode
 	}
-	err := x.File.Chmod(mode)
+	err := x.out.File.Chmod(mode)
 	if err == nil {
-		err = x.File.Sync()
+		err = x.out.File.Sync()
 	}
-	err = errors.Join(err, x.File.Close())
+	err = errors.Join(err, x.out.File.Close())
 	if err == nil {
 		err = x.root.Chtimes(x.entry.Name, x.entry.Time, x.entry.Time)
 	}
