@@ -17,7 +17,7 @@ var floors = [][]string{
 	{"properties", "keystore", "saml", "pin", "sks"},
 	{"encp", "cryptoki"},
 	{"sks/p11", "sks/helper", "sks/memory", "sks/skstest"},
-	{"vault"},
+	{"vault", "backup"},
 	{"wizard", "doctor", "launch", "answers"},
 }
 
@@ -26,6 +26,7 @@ var within = map[string][]string{
 	"durable":    {"fault"},
 	"owner":      {"fault"},
 	"sks/helper": {"sks/p11"},
+	"backup":     {"vault"}, // an archive is of a data folder, which knows of none
 	"wizard":     {"answers"},
 }
 
@@ -36,6 +37,9 @@ var keepers = map[string][]string{
 	"github.com/manifoldco/promptui":             {"ssovault/internal/wizard"},
 	"github.com/rs/zerolog":                      {"ssovault/cmd/ssovault"},
 	"github.com/spf13/cobra":                     {"ssovault/cmd/ssovault"},
+	"github.com/klauspost/compress/zstd":         {"ssovault/internal/backup"},
+	"filippo.io/age":                             {"ssovault/internal/backup"},
+	"github.com/schollz/progressbar/v3":          {"ssovault/cmd/ssovault"},
 	"ssovault/internal/sks/p11":                  {"ssovault/internal/sks/helper"},
 	"ssovault/internal/sks/memory":               {}, // tests only
 	"ssovault/internal/sks/skstest":              {},

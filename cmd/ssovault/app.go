@@ -84,6 +84,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.AddGroup(
 		&cobra.Group{ID: "start", Title: "Configuration and start:"},
 		&cobra.Group{ID: "edit", Title: "Settings:"},
+		&cobra.Group{ID: "keep", Title: "Backup and recovery:"},
 		&cobra.Group{ID: "look", Title: "When something is the matter:"},
 	)
 	group := func(id string, commands ...*cobra.Command) {
@@ -96,6 +97,7 @@ func (a *app) rootCommand() *cobra.Command {
 	group("start", a.configCommand(), a.runCommand(), a.unsealCommand(), a.disableCommand(), a.acceptCommand())
 	group("edit", a.getCommand(), a.setCommand(), a.unsetCommand(), a.showCommand(), a.editCommand(),
 		a.exportCommand(), a.importCommand(), a.diffCommand())
+	group("keep", a.backupCommand(), a.restoreCommand())
 	group("look", a.statusCommand(), a.doctorCommand(), a.inspectCommand(), a.supportCommand(), a.versionCommand())
 	return root
 }

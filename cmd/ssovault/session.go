@@ -58,22 +58,25 @@ func (a *app) openSettings(ctx context.Context, need access) (s *session, err er
 	if need.acceptOlder {
 		s.contents.SKS.RefuseRollback = false
 	}
-	device, err := a.device(s.folder)
-	if err != nil {
-		return s, err
-	}
 	var token sks.Token
-	if s.store, token, err = s.folder.Connect(ctx, s.contents.SKS, device); err != nil {
+	if s.store, token, err = a.connect(ctx, s.folder, s.contents.SKS); err != nil {
 		return s, err
 	}
-	if token.Replaced {
-		a.warn("no token has the serial " + s.contents.SKS.Serial + "; the token labelled " + token.Label + " (serial " + token.Serial + ") was taken in its place")
-	}
+	a.warnReplaced(s.contents.SKS, token)
 	if s.plain, s.rollback, err = s.contents.Unseal(ctx, s.store); err != nil {
 		return s, err
 	}
 	a.warn(s.rollback.Warning())
 	return s, nil
+}
+
+// connect logs in to the token that a configuration names.
+func (a *app) connect(ctx context.Context, f *vault.Folder, s vault.SKS) (sks.Store, sks.Token, error) {
+	device, err := a.device(f)
+	if err != nil {
+		return nil, sks.Token{}, err
+	}
+	return f.Connect(ctx, s, device)
 }
 
 // settings gives the opened settings, to be changed by the caller.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ssovault/internal/backup"
+	"ssovault/internal/durable"
 	"ssovault/internal/fault"
 	"ssovault/internal/properties"
 	"ssovault/internal/vault"
@@ -78,20 +81,22 @@ func oneLine(s string) string {
 }
 
 func (a *app) diffCommand() *cobra.Command {
+	var keys archiveKeys
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "diff [COPY]",
 		Short: "Compare the settings with a kept or copied data folder, or an export",
 		Long: `Diff compares the present settings with COPY: a folder that holds a copy of data/
-sealed with the same key, or a file that 'ssovault export' wrote. Without COPY it
+sealed with the same key, a backup, or a file that 'ssovault export' wrote. Without COPY it
 takes the newest data.before-… folder. Masked values are only said to differ.
 Exit status 0 also when there are differences.`,
 		Example: `  ssovault diff
   ssovault diff /mnt/backup/data
+  ssovault diff backups/ssovault-….tar.zst
   ssovault export | ssovault --base /other diff -`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			what, err := a.compareWith(cmd.Context(), args)
+			what, err := a.compareWith(cmd.Context(), args, &keys)
 			if err != nil {
 				return err
 			}
@@ -112,6 +117,7 @@ Exit status 0 also when there are differences.`,
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	keys.flags(c)
 	return c
 }
 
@@ -162,12 +168,17 @@ func compare(file string, then, now *properties.Set) []difference {
 
 // compareWith finds what diff compares with. An export is read before the token
 // is asked for anything: what writes it may be waiting for the same token.
-func (a *app) compareWith(ctx context.Context, args []string) (func(context.Context, *session) (vault.Settings, error), error) {
+func (a *app) compareWith(ctx context.Context, args []string, keys *archiveKeys) (func(context.Context, *session) (vault.Settings, error), error) {
 	if len(args) == 0 {
 		return newestKept, nil
 	}
 	if info, err := os.Stat(args[0]); args[0] != "-" && err == nil && info.IsDir() {
 		return func(ctx context.Context, s *session) (vault.Settings, error) { return openCopy(ctx, s, args[0]) }, nil
+	}
+	if args[0] != "-" && isBackup(args[0]) {
+		return func(ctx context.Context, s *session) (vault.Settings, error) {
+			return a.backedUp(ctx, s, args[0], keys)
+		}, nil
 	}
 	if args[0] == "-" {
 		if err := a.hideFirst(); err != nil {
@@ -200,15 +211,46 @@ func openCopy(ctx context.Context, s *session, path string) (vault.Settings, err
 	if err != nil {
 		return vault.Settings{}, err
 	}
+	return copied(ctx, s, path, c)
+}
+
+// copied opens the settings of a copy with the key of this session.
+func copied(ctx context.Context, s *session, path string, c *vault.Contents) (vault.Settings, error) {
 	plain := c.Clear
 	if c.Mode == vault.ModeSealed {
 		if s.store == nil {
 			return vault.Settings{}, fault.New(fault.Usage, "%s is sealed, and secure key storage is off here", path)
 		}
+		var err error
 		if plain, err = c.OpenCopy(ctx, s.store); err != nil {
 			return vault.Settings{}, err
 		}
 	}
 	defer plain.Wipe()
 	return plain.Parse()
+}
+
+// isBackup tells whether a file begins as a backup does.
+func isBackup(path string) bool {
+	f, err := durable.OpenFile(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return backup.Recognise(f)
+}
+
+// backedUp opens the settings in a backup.
+func (a *app) backedUp(ctx context.Context, s *session, path string, keys *archiveKeys) (set vault.Settings, err error) {
+	archive, err := a.openArchive(ctx, []string{path}, keys)
+	if err != nil {
+		return set, err
+	}
+	defer archive.close()
+	c, release, err := a.unpack(ctx, archive, "read")
+	if err != nil {
+		return set, err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	return copied(ctx, s, path, c)
 }

@@ -177,11 +177,11 @@ func (v *visit) backups() {
 	entries, _ := os.ReadDir(dir)
 	var newest time.Time
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && info.Mode().IsRegular() && info.ModTime().After(newest) {
+		if info, err := e.Info(); err == nil && !strings.HasPrefix(e.Name(), ".") && info.Mode().IsRegular() && info.ModTime().After(newest) {
 			newest = info.ModTime()
 		}
 	}
-	hint := "keep a copy of data/ on another machine after every change; without one, losing this disk loses the settings"
+	hint := "'ssovault backup', and keep a copy on another machine; without one, losing this disk loses the settings"
 	switch age := v.Now.Sub(newest); {
 	case newest.IsZero():
 		v.warn("backup", "there is none in "+dir, hint)

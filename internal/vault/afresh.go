@@ -3,7 +3,6 @@ package vault
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,8 +18,9 @@ const keptPrefix = "data.before-config-"
 
 // OpenAfresh opens a folder for Change although a save that was cut off may be
 // beyond finishing: its journal must not keep an administrator from configuring
-// anew. Only KeepAside and then Configure may follow; the save of Configure
-// replaces that journal. The errors are those of Open.
+// anew or from restoring a backup. Only KeepAside and then Configure may follow,
+// whose save replaces that journal, or Stage and Exchange. The errors are those
+// of Open.
 func OpenAfresh(ctx context.Context, base string, wait time.Duration) (*Folder, error) {
 	f, err := Find(base)
 	if err != nil {
@@ -29,7 +29,11 @@ func OpenAfresh(ctx context.Context, base string, wait time.Duration) (*Folder, 
 	if err := f.take(ctx, Change, wait); err != nil {
 		return nil, err
 	}
-	_ = f.settleJournal() // where it cannot, KeepAside keeps what is there
+	if err := f.settleExchange(); err != nil {
+		f.Close()
+		return nil, err
+	}
+	_ = f.settleJournal() // where it cannot, what is there is kept
 	return f, nil
 }
 
@@ -132,19 +136,13 @@ func (f *Folder) ours() ([]string, error) {
 	return names, nil
 }
 
-// makeKept makes the folder; a second one within a second gets a number.
+// makeKept makes the folder.
 func (f *Folder) makeKept(now time.Time) (string, error) {
-	name := filepath.Join(f.Base, keptPrefix+now.UTC().Format("20060102-150405"))
-	for n := 2; ; n++ {
-		there, err := durable.Exists(name)
-		if err != nil {
-			return "", err
-		}
-		if !there {
-			return name, durable.MakeFolder(name)
-		}
-		name = filepath.Join(f.Base, fmt.Sprintf("%s%s-%d", keptPrefix, now.UTC().Format("20060102-150405"), n))
+	name, err := f.freeName(keptPrefix, now)
+	if err != nil {
+		return "", err
 	}
+	return name, durable.MakeFolder(name)
 }
 
 // keep gives a file a second name: so even one that cannot be read any more is

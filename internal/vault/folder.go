@@ -79,19 +79,41 @@ func Find(base string) (*Folder, error) {
 }
 
 // Lock takes the lock for a use, and for Change finishes a save that was cut
-// off. Cause Busy when it is not free within wait.
+// off. A restore that was cut off is finished whatever the use is: until then
+// data/ may be neither the old nor the new. Cause Busy when the lock is not
+// free within wait.
 func (f *Folder) Lock(ctx context.Context, use Use, wait time.Duration) error {
 	if err := f.take(ctx, use, wait); err != nil {
 		return err
 	}
-	if use != Change {
-		return nil
-	}
-	if err := f.settleJournal(); err != nil {
+	err := f.settleFor(ctx, use, wait)
+	if err != nil {
 		f.Close()
+	}
+	return err
+}
+
+// settleFor finishes what was cut off, as far as the use needs it.
+func (f *Folder) settleFor(ctx context.Context, use Use, wait time.Duration) error {
+	if use == Change {
+		if err := f.settleExchange(); err != nil {
+			return err
+		}
+		return f.settleJournal()
+	}
+	j, err := f.readExchange()
+	if err != nil || j == nil {
 		return err
 	}
-	return nil
+	f.Close()
+	if err := f.take(ctx, Change, wait); err != nil {
+		return err
+	}
+	if err := f.settleExchange(); err != nil {
+		return err
+	}
+	f.Close()
+	return f.take(ctx, use, wait)
 }
 
 // Close gives the lock back.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"sort"
+	"strings"
 
 	"ssovault/internal/durable"
 	"ssovault/internal/fault"
@@ -19,10 +20,11 @@ func (f *Folder) Kept() ([]string, error) {
 	return found, err
 }
 
-// stamp is the date at the end of a kept folder's name.
+// stamp is what follows data.before-WHAT- in a kept folder's name: the date,
+// and the number of a second one within a second.
 func stamp(path string) string {
-	const digits = len("20060102-150405")
-	return path[max(0, len(path)-digits):]
+	parts := strings.SplitN(filepath.Base(path), "-", 3)
+	return parts[len(parts)-1]
 }
 
 // ScanCopy reads a copy of a data folder, wherever it lies, with the checks of

@@ -147,6 +147,11 @@ func (s SKS) encode() ([]byte, error) {
 	} else {
 		set = set.Clone()
 	}
+	if s.RefuseRollback {
+		if err := set.Set(keyRollback, "refuse"); err != nil {
+			return nil, fmt.Errorf("%s: %w", keyRollback, err)
+		}
+	}
 	values := [][2]string{
 		{keyVersion, sksVersion}, {keyType, s.Type}, {keyLibrary, s.Library},
 		{keyLabel, s.Label}, {keySerial, s.Serial}, {keyRole, string(s.Role)},
@@ -171,6 +176,24 @@ func (s SKS) SameText(o SKS) bool {
 	}
 	return bytes.Equal(s.text.Encode(), o.text.Encode())
 }
+
+// ReachedAs gives s with the way in of another configuration of the same
+// token: the library that runs, the role, where the PIN comes from. What
+// refuses a rollback goes on doing so.
+func (s SKS) ReachedAs(other SKS) SKS {
+	s.Type, s.Library, s.Role, s.PIN = other.Type, other.Library, other.Role, other.PIN
+	s.RefuseRollback = s.RefuseRollback || other.RefuseRollback
+	return s
+}
+
+// SameWayIn tells whether ReachedAs would change nothing.
+func (s SKS) SameWayIn(other SKS) bool {
+	return s.Type == other.Type && s.Library == other.Library && s.Role == other.Role && s.PIN == other.PIN &&
+		(s.RefuseRollback || !other.RefuseRollback)
+}
+
+// Text gives s as sks.properties.
+func (s SKS) Text() ([]byte, error) { return s.encode() }
 
 // Access says how to reach the token. Unattended is for the caller to set.
 func (s SKS) Access() sks.Access {

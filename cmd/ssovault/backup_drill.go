@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"ssovault/internal/backup"
+	"ssovault/internal/fault"
+	"ssovault/internal/launch"
+	"ssovault/internal/sks"
+	"ssovault/internal/vault"
+)
+
+func (a *app) backupDrillCommand() *cobra.Command {
+	var keys archiveKeys
+	var acceptSKS, asJSON bool
+	c := &cobra.Command{
+		Use:   "drill [FILE]",
+		Short: "Prove that a backup can be restored: read it whole and unseal it with the real key",
+		Long: `Drill reads all of FILE, or of the newest in BASE/backups, checks every file, and
+unseals the settings in it in memory, with the key in the HSM. It changes nothing.
+
+Library and PIN source are those of this folder; where it has none for the token
+that the backup names, --accept-sks takes the backup's.`,
+		Example: `  ssovault backup drill
+  ssovault backup drill --identity key.txt /mnt/nas/sso.tar.zst.age`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			archive, err := a.openArchive(cmd.Context(), args, &keys)
+			if err != nil {
+				return err
+			}
+			defer archive.close()
+			token, err := a.drill(cmd.Context(), archive, acceptSKS)
+			if err != nil {
+				return fault.Wrap(fault.Unclassified, err, "%s", archive.path)
+			}
+			a.log.Info().Str("command", a.command).Str("file", archive.path).Msg("the backup opens")
+			if asJSON {
+				v := archive.verified()
+				v.Opened = true
+				return printJSON(a.out, v)
+			}
+			how := "in the clear"
+			if archive.Manifest.Key != nil {
+				how = fmt.Sprintf("opened with the key in the token %s (serial %s)", oneLine(token.Label), token.Serial)
+			}
+			_, err = fmt.Fprintf(a.out, "%s: can be restored, %s; %s\n", archive.path, how, describe(archive.Manifest))
+			return err
+		},
+	}
+	keys.flags(c)
+	c.Flags().BoolVar(&acceptSKS, "accept-sks", false, "take library and PIN source from the backup")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+// drill restores into memory and opens what is there.
+func (a *app) drill(ctx context.Context, archive *opened, acceptSKS bool) (token sks.Token, err error) {
+	f, err := a.open(ctx, vault.Read)
+	if err != nil {
+		return token, err
+	}
+	_, present := backup.Present(f)
+	f.Close() // the rest takes its time, and data/ is not touched
+	c, release, err := a.unpack(ctx, archive, "drill")
+	if err != nil {
+		return token, err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	plain := c.Clear
+	if c.Mode == vault.ModeSealed {
+		way := backup.WayIn{Present: present, Accept: acceptSKS}
+		var notes []string
+		if c.SKS, notes, err = way.Choose(c.SKS); err != nil {
+			return token, err
+		}
+		for _, note := range notes {
+			a.warn(note)
+		}
+		if plain, token, err = a.openCopy(ctx, f, c); err != nil {
+			return token, err
+		}
+	}
+	defer plain.Wipe()
+	_, err = plain.Parse()
+	return token, err
+}
+
+// unpack reads all of an archive and puts ssovault's own files into a folder
+// in memory, which release removes.
+func (a *app) unpack(ctx context.Context, archive *opened, what string) (c *vault.Contents, release func() error, err error) {
+	folder, err := launch.NewScratch()
+	if err != nil {
+		return nil, nil, err
+	}
+	release = folder.Close
+	inside := folder.Path + "/data"
+	if err = os.Mkdir(inside, 0o700); err == nil {
+		report, done := a.progress(what)
+		c, err = archive.Own(ctx, inside, report)
+		done()
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, release())
+	}
+	return c, release, nil
+}
+
+// openCopy opens the sealed files of a copy with the key that its own
+// sks.properties names.
+func (a *app) openCopy(ctx context.Context, f *vault.Folder, c *vault.Contents) (vault.Plain, sks.Token, error) {
+	if err := a.hideVariables(c.SKS); err != nil {
+		return vault.Plain{}, sks.Token{}, err
+	}
+	store, token, err := a.connect(ctx, f, c.SKS)
+	if err != nil {
+		return vault.Plain{}, token, err
+	}
+	defer store.Close()
+	a.warnReplaced(c.SKS, token)
+	plain, err := c.OpenCopy(ctx, store)
+	return plain, token, err
+}

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"ssovault/internal/backup"
+	"ssovault/internal/durable"
+	"ssovault/internal/fault"
+	"ssovault/internal/vault"
+)
+
+// pruned is a line of backup prune.
+type pruned struct {
+	Path   string   `json:"path"`
+	Keep   bool     `json:"keep"`
+	Why    []string `json:"why,omitempty"`
+	Damage string   `json:"damage,omitempty"`
+}
+
+func (a *app) backupPruneCommand() *cobra.Command {
+	var keys archiveKeys
+	var policy backup.Policy
+	var dryRun, asJSON bool
+	c := &cobra.Command{
+		Use:   "prune --keep-last N | --keep-daily N | --keep-weekly N | --keep-monthly N ...",
+		Short: "Remove old backups from BASE/backups",
+		Long: `Prune removes the backups in BASE/backups that no rule keeps, each instance by
+itself: the newest N, and the newest of each of the last N days, weeks and months
+in which there is one (UTC). Only files with the name that 'ssovault backup' gives
+are looked at.
+
+The last good one is never removed: before anything goes, one of those that stay is
+verified, newest first; when none of them is good, the newest good one among the
+others stays too. An encrypted backup whose key is not given counts as good.`,
+		Example: `  ssovault backup prune --keep-last 3 --keep-daily 7 --keep-weekly 5 --keep-monthly 12 --dry-run`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !policy.Keeps() || min(policy.Last, policy.Daily, policy.Weekly, policy.Monthly) < 0 {
+				return fault.New(fault.Usage, "prune needs at least one of --keep-last, --keep-daily, --keep-weekly and --keep-monthly, each a positive number")
+			}
+			k, err := keys.read(cmd.Context(), a)
+			if err != nil {
+				return err
+			}
+			f, err := a.open(cmd.Context(), vault.Look)
+			if err != nil {
+				return err
+			}
+			f.Close() // to verify takes its time, and data/ is not touched
+			dir := backup.Folder(f.Layout)
+			release, err := backup.Hold(dir)
+			if err != nil {
+				return err
+			}
+			defer release()
+			all, err := backup.Stores(dir)
+			if err != nil {
+				return err
+			}
+			report, done := a.progress("verify")
+			plan, err := planPrune(cmd.Context(), all, policy, k, report)
+			done()
+			if err == nil && !dryRun {
+				err = a.prune(dir, plan)
+			}
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(a.out, plan)
+			}
+			for _, p := range plan {
+				fmt.Fprintln(a.out, p)
+			}
+			return nil
+		},
+	}
+	f := c.Flags()
+	f.IntVar(&policy.Last, "keep-last", 0, "keep the newest `N`")
+	f.IntVar(&policy.Daily, "keep-daily", 0, "keep the newest of each of the last `N` days")
+	f.IntVar(&policy.Weekly, "keep-weekly", 0, "keep the newest of each of the last `N` weeks")
+	f.IntVar(&policy.Monthly, "keep-monthly", 0, "keep the newest of each of the last `N` months")
+	f.BoolVar(&dryRun, "dry-run", false, "only say what would be removed")
+	f.BoolVar(&asJSON, "json", false, "print JSON")
+	keys.flags(c)
+	return c
+}
+
+func (p pruned) String() string {
+	text := "remove  " + p.Path
+	if p.Keep {
+		text = "keep    " + p.Path + "  (" + strings.Join(p.Why, ", ") + ")"
+	}
+	if p.Damage != "" {
+		text += "  damaged: " + p.Damage
+	}
+	return text
+}
+
+// planPrune decides what stays, and makes sure that of each instance a good
+// one does.
+func planPrune(ctx context.Context, all []backup.Stored, policy backup.Policy, k backup.Keys, report backup.Progress) ([]pruned, error) {
+	plan := []pruned{}
+	for i, why := range policy.Choose(all) {
+		plan = append(plan, pruned{Path: all[i].Path, Keep: len(why) > 0, Why: why})
+	}
+	settled := map[string]bool{} // instances of which a good one stays
+	for _, keep := range []bool{true, false} {
+		for i, s := range all {
+			if settled[s.Instance] || plan[i].Keep != keep {
+				continue
+			}
+			bad, err := badArchive(ctx, s.Path, k, report)
+			if err != nil {
+				return nil, err
+			}
+			if bad != nil {
+				plan[i].Damage = bad.Error()
+				continue
+			}
+			settled[s.Instance] = true
+			if !keep {
+				plan[i].Keep, plan[i].Why = true, []string{"the last good one"}
+			}
+		}
+		if keep && !slices.ContainsFunc(plan, func(p pruned) bool { return !p.Keep }) {
+			break // nothing goes, so nothing more need be known
+		}
+	}
+	return plan, nil
+}
+
+// badArchive says what is wrong with an archive. The other error is one that
+// says nothing about it: then nothing may be removed.
+func badArchive(ctx context.Context, path string, k backup.Keys, report backup.Progress) (bad, err error) {
+	file, err := openArchiveFile(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	archive, err := backup.Open(file, k)
+	if locked(err) {
+		return nil, nil
+	}
+	if err == nil {
+		defer archive.Close()
+		err = archive.Walk(ctx, nil, report)
+	}
+	if c := fault.Of(err); err != nil && c != fault.Tampered && c != fault.Malformed {
+		return nil, err
+	}
+	return err, nil
+}
+
+// locked tells whether an archive is encrypted for somebody else.
+func locked(err error) bool { return errors.Is(err, backup.ErrLocked) }
+
+// prune removes what does not stay, oldest first: after a crash what is left
+// is a longer history, never a shorter one.
+func (a *app) prune(dir string, plan []pruned) error {
+	gone := 0
+	for _, p := range slices.Backward(plan) {
+		if p.Keep {
+			continue
+		}
+		if err := durable.Remove(p.Path); err != nil {
+			return err
+		}
+		gone++
+		a.log.Info().Str("command", a.command).Str("file", filepath.Base(p.Path)).Msg("backup removed")
+	}
+	for _, p := range plan {
+		if p.Keep && p.Damage != "" {
+			a.warn(p.Path + ": " + p.Damage)
+		}
+	}
+	if gone == 0 {
+		return nil
+	}
+	return durable.SyncFolder(dir)
+}

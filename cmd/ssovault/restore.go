@@ -1,0 +1,304 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"ssovault/internal/backup"
+	"ssovault/internal/fault"
+	"ssovault/internal/pin"
+	"ssovault/internal/sks"
+	"ssovault/internal/vault"
+)
+
+// restoreOptions are the flags of restore.
+type restoreOptions struct {
+	keys                                       archiveKeys
+	dryRun, force, acceptSKS, mustOpen, asJSON bool
+}
+
+// restoredReport is what restore prints as JSON.
+type restoredReport struct {
+	backup.Restored
+	Path   string `json:"path"`
+	DryRun bool   `json:"dry_run,omitempty"`
+	// Opens: the HSM opens what was restored; Problem says why not.
+	Opens   bool     `json:"opens"`
+	Problem *problem `json:"problem,omitempty"`
+}
+
+func (a *app) restoreCommand() *cobra.Command {
+	var o restoreOptions
+	c := &cobra.Command{
+		Use:   "restore FILE",
+		Short: "Put a backup in the place of data/, the old one is kept",
+		Long: `Restore checks every byte of FILE in a folder beside data/, and only then exchanges
+the two in one step. The folder that was there is kept as data.before-restore-…;
+'ssovault status' lists it. Whatever happens on the way, data/ is the old one or the
+new. It refuses while the service runs, and another instance's backup unless --force.
+
+A backup must not choose the code that runs or where the PIN goes: the PKCS#11
+library, the role and the PIN source stay as they are here. A folder that has none
+for the token of the backup asks on a terminal, or takes those of the backup with
+--accept-sks.
+
+It ends with 0 once restored, with a warning when this HSM cannot open what was
+restored; --must-open makes that a failure with its cause's exit status.`,
+		Example: `  ssovault restore --dry-run backups/ssovault-….tar.zst
+  ssovault restore --accept-sks /mnt/nas/ssovault-….tar.zst   # on a new server`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			archive, err := a.openArchive(cmd.Context(), args, &o.keys)
+			if err != nil {
+				return err
+			}
+			defer archive.close()
+			out := restoredReport{Path: archive.path, DryRun: o.dryRun}
+			var failed error
+			if o.dryRun {
+				failed, err = a.tryRestore(cmd.Context(), archive, o, &out)
+			} else {
+				failed, err = a.restore(cmd.Context(), archive, o, &out)
+			}
+			if err != nil {
+				return err
+			}
+			if failed != nil {
+				out.Problem = problemOf(failed)
+			}
+			out.Opens = failed == nil
+			if err := a.printRestored(out, o); err != nil || !o.mustOpen {
+				return err
+			}
+			return failed
+		},
+	}
+	f := c.Flags()
+	f.BoolVar(&o.dryRun, "dry-run", false, "check everything and change nothing")
+	f.BoolVar(&o.force, "force", false, "restore another instance's backup over this one")
+	f.BoolVar(&o.acceptSKS, "accept-sks", false, "take library, role and PIN source from the backup")
+	f.BoolVar(&o.mustOpen, "must-open", false, "fail when the HSM cannot open what was restored")
+	f.BoolVar(&o.asJSON, "json", false, "print JSON")
+	o.keys.flags(c)
+	return c
+}
+
+// printRestored says what was done.
+func (a *app) printRestored(out restoredReport, o restoreOptions) error {
+	for _, w := range out.Warnings {
+		a.warn(w)
+	}
+	if out.Problem != nil && !o.mustOpen {
+		a.warn("the HSM does not open what is in the backup: " + out.Problem.Error + " (cause " + out.Problem.Cause + "); " + out.Problem.Hint)
+	}
+	if o.asJSON {
+		return printJSON(a.out, out)
+	}
+	what := "restored"
+	if o.dryRun {
+		what = "can be restored"
+	}
+	if _, err := fmt.Fprintf(a.out, "%s: %s\n", what, describe(out.Manifest)); err != nil || out.Kept == "" {
+		return err
+	}
+	_, err := fmt.Fprintf(a.out, "kept: %s\n", out.Kept)
+	return err
+}
+
+// restoration is what both ways have in common.
+func (a *app) restoration(ctx context.Context, f *vault.Folder, o restoreOptions) (backup.Restoration, error) {
+	running, err := f.ServiceRuns()
+	if err != nil {
+		return backup.Restoration{}, err
+	}
+	if running {
+		return backup.Restoration{}, fault.New(fault.Busy, "the service that 'ssovault run' started is running").With("stop the service first")
+	}
+	_, present := backup.Present(f)
+	if present != nil {
+		if err := a.hideVariables(*present); err != nil { // before the work, which would be done twice
+			return backup.Restoration{}, err
+		}
+	}
+	r := backup.Restoration{Folder: f, Force: o.force, Now: a.now(), Chosen: a.hideVariables, WayIn: backup.WayIn{Present: present, Accept: o.acceptSKS}}
+	if term.IsTerminal(int(a.in.Fd())) {
+		r.WayIn.Ask = func(archive vault.SKS) (string, pin.Source, error) { return a.askWayIn(ctx, archive) }
+	}
+	return r, nil
+}
+
+// tryRestore makes a dry run. The first error is that of opening.
+func (a *app) tryRestore(ctx context.Context, archive *opened, o restoreOptions, out *restoredReport) (failed, err error) {
+	f, err := a.open(ctx, vault.Read)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	r, err := a.restoration(ctx, f, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.Check(archive.Archive); err != nil {
+		return nil, err
+	}
+	c, release, err := a.unpack(ctx, archive, "check")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	if out.Restored, err = r.Would(archive.Archive, c); err != nil {
+		return nil, err
+	}
+	if out.Access == nil {
+		return nil, nil
+	}
+	c.SKS = *out.Access
+	plain, _, failed := a.openCopy(ctx, f, c)
+	plain.Wipe()
+	return failed, nil
+}
+
+// restore restores. The first error is that of opening what was restored.
+func (a *app) restore(ctx context.Context, archive *opened, o restoreOptions, out *restoredReport) (failed, err error) {
+	f, err := a.openAfresh(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	r, err := a.restoration(ctx, f, o)
+	if err != nil {
+		return nil, err
+	}
+	report, done := a.progress("restore")
+	r.Report = report
+	out.Restored, err = r.Run(ctx, archive.Archive)
+	done()
+	if err != nil {
+		return nil, err
+	}
+	m := archive.Manifest
+	a.log.Info().Str("command", a.command).Str("file", archive.path).Str("instance", m.Instance).Uint64("generation", m.Generation).
+		Str("save_id", m.SaveID).Str("kept", out.Kept).Msg("restored")
+	return a.opensNow(ctx, f), nil
+}
+
+// opensNow tells why a start from the restored folder would fail. It changes
+// nothing, on the disk or in the token.
+func (a *app) opensNow(ctx context.Context, f *vault.Folder) error {
+	c, err := f.Scan(vault.BoundPresent)
+	if err != nil || c.Mode != vault.ModeSealed {
+		return err
+	}
+	if err := a.hideVariables(c.SKS); err != nil {
+		return err
+	}
+	store, token, err := a.connect(ctx, f, c.SKS)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	a.warnReplaced(c.SKS, token)
+	plain, err := c.OpenCopy(ctx, store)
+	plain.Wipe()
+	if err != nil {
+		return err
+	}
+	r, err := c.Rollback(ctx, store)
+	if err == nil && r.Older {
+		a.warn(r.Warning() + "; 'ssovault accept' makes it the newest")
+	}
+	return err
+}
+
+// openAfresh opens the install folder for a change, even one that is beyond
+// repair.
+func (a *app) openAfresh(ctx context.Context) (*vault.Folder, error) {
+	base, err := a.baseFolder()
+	if err != nil {
+		return nil, err
+	}
+	f, err := vault.OpenAfresh(ctx, base, a.lockWait)
+	if err == nil {
+		a.logFile.folder = f.Layout
+	}
+	return f, err
+}
+
+// warnReplaced says that another token answers to the label.
+func (a *app) warnReplaced(s vault.SKS, token sks.Token) {
+	if token.Replaced {
+		a.warn("no token has the serial " + s.Serial + "; the token labelled " + token.Label + " (serial " + token.Serial + ") was taken in its place")
+	}
+}
+
+// askWayIn asks for what a backup must not choose. The archive's own answers
+// are shown, and not offered as a default.
+func (a *app) askWayIn(ctx context.Context, archive vault.SKS) (library string, source pin.Source, err error) {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return "", source, fault.Wrap(fault.Usage, err, "ask how to reach the token")
+	}
+	defer tty.Close()
+	stop := context.AfterFunc(ctx, func() { tty.Close() }) // ends the reading
+	defer stop()
+	in := bufio.NewReader(tty)
+	ask := func(question, or string) (string, error) {
+		if or != "" {
+			question += " (" + or + ")"
+		}
+		fmt.Fprintf(tty, "%s: ", question)
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return "", fault.Wrap(fault.Interrupted, err, "ask how to reach the token")
+		}
+		if line = strings.TrimSpace(line); line == "" {
+			line = or
+		}
+		return line, nil
+	}
+	fmt.Fprintf(tty, "The backup needs the token %s (serial %s) and would reach it by %s, PIN from %s.\n",
+		oneLine(archive.Label), oneLine(archive.Serial), oneLine(archive.Library), oneLine(archive.PIN.String()))
+	for library == "" {
+		answer, err := ask("PKCS#11 library", usualLibrary(archive.Type))
+		if err != nil {
+			return "", source, err
+		}
+		info, statErr := os.Stat(answer)
+		switch {
+		case !filepath.IsAbs(answer):
+			fmt.Fprintln(tty, "An absolute path, please.")
+		case statErr != nil || !info.Mode().IsRegular():
+			fmt.Fprintf(tty, "There is no file %s.\n", answer)
+		default:
+			library = answer
+		}
+	}
+	for source.Kind == "" {
+		answer, err := ask("How does the service get the password at start", pin.Default.String())
+		if err != nil {
+			return "", source, err
+		}
+		if source, err = pin.ParseSource(answer); err != nil {
+			fmt.Fprintf(tty, "%v\n", err)
+		}
+	}
+	return library, source, nil
+}
+
+// usualLibrary is the first usual path of a vendor's library that is there.
+func usualLibrary(vendor string) string {
+	for _, path := range sks.VendorNamed(vendor).Libraries {
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			return path
+		}
+	}
+	return ""
+}
