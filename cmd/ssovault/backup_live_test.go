@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -124,6 +125,11 @@ func TestPrune(t *testing.T) {
 	c := newConnector(t)
 	c.configure()
 	dir := filepath.Join(c.base, "backups")
+	noise := make([]byte, 64<<10) // so much of the archive that its middle is in here
+	_, _ = rand.Read(noise)
+	if err := os.WriteFile(c.data("users.sql"), noise, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	whole := c.backup()
 	content, err := os.ReadFile(whole)
 	if err != nil {
@@ -195,7 +201,7 @@ func TestPrune(t *testing.T) {
 			t.Errorf("%v: exit %d\n%s", args, o.code, o.stderr)
 		}
 	}
-	if o := c.run("backup", "verify", name(6)); o.code != 26 || !strings.Contains(o.stderr, "data/") {
+	if o := c.run("backup", "verify", name(6)); o.code != 26 || !strings.Contains(o.stderr, "data/users.sql is not what was backed up") {
 		t.Errorf("a damaged one: exit %d\n%s", o.code, o.stderr)
 	}
 	// A prune at work keeps another one out.

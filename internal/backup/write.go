@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -123,6 +124,12 @@ func write(w io.Writer, man Manifest, s *vault.Snapshot, to Recipients, m *meter
 	if _, err := io.Copy(t, bytes.NewReader(text)); err != nil {
 		return err
 	}
+	// A block of zstd is whole or lost: each file begins one of its own, so that
+	// damage is the damage of a file that can be named.
+	part := func() error { return errors.Join(t.Flush(), z.Flush()) }
+	if err := part(); err != nil {
+		return err
+	}
 	items := s.Items()
 	pump := newPump()
 	defer pump.close()
@@ -150,6 +157,9 @@ func write(w io.Writer, man Manifest, s *vault.Snapshot, to Recipients, m *meter
 		}
 		if n != e.Size || hex.EncodeToString(sum) != e.SHA256 {
 			return changed(e)
+		}
+		if err := part(); err != nil {
+			return fmt.Errorf("archive data/%s: %w", e.Name, err)
 		}
 	}
 	for i := len(closers) - 1; i >= 0; i-- {
