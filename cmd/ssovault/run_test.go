@@ -202,7 +202,7 @@ func TestRunDir(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.must("set", "admin_port=9997") // a change needs no stop here either
-	in.Write([]byte("\n")) // dash looks at its traps between commands
+	in.Write([]byte("\n"))           // dash looks at its traps between commands
 	if line, _ := text.ReadString('\n'); line != "got TERM\n" {
 		t.Errorf("%q", line)
 	}
