@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -17,7 +16,9 @@ import (
 )
 
 // wantFailure runs ssovault and wants this very failure: its code, its three
+
 // lines, one ERROR line in the log, and nothing changed on the disk.
+
 func (c *connector) wantFailure(exit int, letter, text string, args ...string) outcome {
 	c.t.Helper()
 	before := c.tree()
@@ -57,6 +58,7 @@ func (c *connector) wantFailure(exit int, letter, text string, args ...string) o
 }
 
 // errorLines reads the log.
+
 func (c *connector) errorLines() []map[string]any {
 	c.t.Helper()
 	b, err := os.ReadFile(filepath.Join(c.base, "logs", "ssovault.log"))
@@ -77,6 +79,7 @@ func (c *connector) errorLines() []map[string]any {
 }
 
 // edit changes a file in data/ as an attacker or an accident would.
+
 func (c *connector) edit(name string, change func([]byte) []byte) {
 	c.t.Helper()
 	b, err := os.ReadFile(c.data(name))
@@ -96,6 +99,7 @@ func (c *connector) removeData(name string) {
 }
 
 // setSKS changes one key of sks.properties.
+
 func (c *connector) setSKS(key, value string) {
 	c.edit("sks.properties", func(b []byte) []byte {
 		var out []string
@@ -113,7 +117,9 @@ func replaceOnce(old, new string) func([]byte) []byte {
 }
 
 // Every row of the manual's table, met for real: a token behind a module that
+
 // fails, files that are damaged, PINs that are wrong.
+
 func TestEveryCause(t *testing.T) {
 	c := newConnector(t)
 	c.configure()
@@ -248,7 +254,9 @@ func TestEveryCause(t *testing.T) {
 }
 
 // The three that give one code on SoftHSM: altered bytes, another key, a sick
+
 // device.
+
 func TestGeneralErrorIsToldApart(t *testing.T) {
 	c := newConnector(t)
 	c.configure()
@@ -262,7 +270,9 @@ func TestGeneralErrorIsToldApart(t *testing.T) {
 }
 
 // Causes (e) and (f) on what really has them: a file system of 64 KiB, and a
+
 // token without GCM.
+
 func TestDiskFull(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Fatal("mounting a small tmpfs needs root")
@@ -317,55 +327,8 @@ func TestTokenWithoutGCM(t *testing.T) {
 	}
 }
 
-func TestTenStartsWithAWrongPIN(t *testing.T) {
-	c := newConnector(t)
-	c.configure()
-	pinFile := filepath.Join(c.base, "sks.pin")
-	if err := os.WriteFile(pinFile, []byte("0000\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c.module.Reset()
-	for range 10 {
-		c.wantFailure(20, "20", "refused", "run", "--", "/bin/true")
-	}
-	c.wantFailure(20, "20", "refused", "set", "admin_port=1")
-	if o := c.run("doctor"); o.code != 20 {
-		t.Errorf("doctor: exit %d", o.code)
-	}
-	if n := c.module.CallsOf("C_Login"); n != 1 {
-		t.Errorf("%d logins", n)
-	}
-	// The source corrected, the service starts again by itself.
-	if err := os.WriteFile(pinFile, []byte(c.token.PIN+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c.must("run", "--", "/bin/true")
-	// A source that is written anew before each start, as an ExecStartPre does,
-	// costs two tries and no more.
-	c.module.Reset()
-	for range 5 {
-		if err := os.WriteFile(pinFile, []byte("0000\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		c.wantFailure(20, "20", "", "run", "--", "/bin/true")
-	}
-	if n := c.module.CallsOf("C_Login"); n > 2 {
-		t.Errorf("%d logins with a PIN file that is written anew", n)
-	}
-	if err := os.WriteFile(pinFile, []byte(c.token.PIN+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c.must("doctor", "--try-pin", "--pin-source", "file:"+c.in+"/token.pin")
-	c.must("run", "--", "/bin/true")
-	// Somebody else's refusal: no unattended login until a person says so.
-	c.module.Plan("flags 0x00010000 0x0")
-	c.wantFailure(20, "20", "--try-pin", "unseal")
-	c.must("run", "--try-pin", "--", "/bin/true")
-	c.module.Plan()
-	c.must("unseal")
-}
-
 // A disk that turned read-only keeps no service from starting.
+
 func TestReadOnly(t *testing.T) {
 	c := newConnector(t)
 	c.configure()
@@ -387,34 +350,13 @@ func TestReadOnly(t *testing.T) {
 }
 
 // A descriptor that nobody handed over is none, whatever the program itself
+
 // has open under that number.
-func TestDescriptorNobodyHandedOver(t *testing.T) {
-	c := newConnector(t)
-	c.configure()
-	c.module.Reset()
-	for n := 3; n < 12; n++ {
-		c.setSKS("sks.pin", fmt.Sprint("fd:", n))
-		c.wantFailure(22, "22", "the secret from fd:", "unseal")
-	}
-	if n := c.module.CallsOf("C_Login"); n != 0 {
-		t.Errorf("%d logins", n)
-	}
-	c.setSKS("sks.pin", "fd:3")
-	cmd := c.command("get", "sso_domain")
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	fmt.Fprintln(w, c.token.PIN)
-	w.Close()
-	cmd.ExtraFiles = []*os.File{r}
-	if o := execute(t, cmd); o.code != 0 || o.stdout != "acme\n" {
-		t.Errorf("%+v", o)
-	}
-}
 
 // A PIN's time is not wasted on a token that is already known to be away, and
+
 // a library that is gone for a while comes back without a word.
+
 func TestAwayAndBack(t *testing.T) {
 	c := newConnector(t)
 	c.configure()
@@ -424,159 +366,16 @@ func TestAwayAndBack(t *testing.T) {
 	c.must("unseal")
 }
 
-func TestRollback(t *testing.T) {
-	c := newConnector(t)
-	c.configure()
-	old := map[string][]byte{}
-	for _, name := range []string{"instance.encp", "shared.encp"} {
-		old[name], _ = os.ReadFile(c.data(name))
-	}
-	c.must("set", "admin_port=9999")
-	for name, b := range old {
-		if err := os.WriteFile(c.data(name), b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	o := c.run("get", "admin_port")
-	if o.code != 0 || o.stdout != "8080\n" || !strings.Contains(o.stderr, "warning: the files are generation 1, the HSM remembers 2") {
-		t.Errorf("%+v", o)
-	}
-	c.setSKS("rollback", "refuse")
-	c.wantFailure(27, "27", "ssovault accept", "unseal")
-	c.must("accept")
-	if o := c.run("get", "admin_port"); o.code != 0 || o.stdout != "8080\n" || o.stderr != "" {
-		t.Errorf("after accept: %+v", o)
-	}
-	if status := c.must("status", "--json"); !strings.Contains(status, `"generation": 3`) {
-		t.Error(status)
-	}
-}
-
 // Another instance on the same token: its file is not taken for ours.
-func TestAnotherInstance(t *testing.T) {
-	c := newConnector(t)
-	c.configure()
-	mine, err := os.ReadFile(c.data("instance.encp"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	other := *c
-	other.base = filepath.Join(c.dir, "other")
-	if err := os.Mkdir(other.base, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	other.configure()
-	if err := os.WriteFile(other.data("instance.encp"), mine, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	other.wantFailure(25, "25", "belongs to instance", "unseal")
-	c.must("unseal")
-}
-
-func TestEveryBitFlipAndTruncation(t *testing.T) {
-	c := newConnector(t)
-	c.configure()
-	whole := newPristine(c)
-	for _, name := range []string{"instance.encp", "shared.encp"} {
-		good, err := os.ReadFile(c.data(name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		// Each bit is tried in internal/encp; here some, through the program.
-		for i := 0; i < len(good); i += 37 {
-			for what, b := range map[string][]byte{"flipped": flip(good, i), "cut": good[:i]} {
-				if err := os.WriteFile(c.data(name), b, 0o600); err != nil {
-					t.Fatal(err)
-				}
-				o := c.run("unseal")
-				if o.code != 26 && o.code != 28 || !strings.Contains(o.stderr, name) || o.stdout != "" {
-					t.Errorf("%s %s at %d: exit %d\n%s", name, what, i, o.code, o.stderr)
-				}
-			}
-		}
-		whole.restore()
-	}
-}
-
-func flip(b []byte, at int) []byte {
-	b = bytes.Clone(b)
-	b[at] ^= 1 << (at % 8)
-	return b
-}
 
 // A hostile base, and what belongs to somebody else.
-func TestHostileBase(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Fatal("becoming another user needs root")
-	}
-	const nobody = 65534
-	c := newConnector(t)
-	c.configure()
-	whole := newPristine(c)
-	asNobody := func(args ...string) outcome {
-		cmd := c.command(args...)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-		return execute(t, cmd)
-	}
-	open(t, c.dir)
-	if o := asNobody("unseal"); o.code != 30 {
-		t.Errorf("another user: exit %d\n%s", o.code, o.stderr)
-	}
-	link := filepath.Join(c.dir, "link")
-	if err := os.Symlink(c.base, link); err != nil {
-		t.Fatal(err)
-	}
-	if o := c.run("--base", link, "unseal"); o.code != 30 || !strings.Contains(o.stderr, "is a link") {
-		t.Errorf("a link: exit %d\n%s", o.code, o.stderr)
-	}
-	// Another user's library.
-	copied := c.bring("lib.so", nil)
-	if out, err := exec.Command("cp", c.token.Library, copied).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	c.setSKS("sks.library", copied)
-	c.must("unseal")
-	if err := os.Chown(copied, nobody, nobody); err != nil {
-		t.Fatal(err)
-	}
-	c.wantFailure(30, "30", "lib.so", "unseal")
-	whole.restore()
-	// Root on another user's folder steps down: it cannot read what that user
-	// cannot, and what it makes is that user's.
-	for _, dir := range []string{c.base, c.token.Dir, filepath.Dir(c.module.Path), filepath.Dir(c.token.Conf)} {
-		open(t, dir)
-		// As most do it: the group stays root's.
-		if out, err := exec.Command("chown", "-R", fmt.Sprint(nobody), dir).CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-	}
-	c.must("set", "admin_port=9999")
-	out := c.must("run", "--", "/bin/sh", "-c", "id -u; id -G; cat $SSOVAULT_INSTANCE")
-	if !strings.HasPrefix(out, fmt.Sprintf("%d\n%d\n", nobody, nobody)) || !strings.Contains(out, "admin_port=9999") {
-		t.Errorf("the service runs as and got:\n%s", out)
-	}
-	info, err := os.Stat(c.data("shared.encp"))
-	if err != nil || info.Sys().(*syscall.Stat_t).Uid != nobody {
-		t.Errorf("owner of what was made: %v, %v", info, err)
-	}
-}
 
 // open lets other users pass through a folder and those above it.
-func open(t *testing.T, dir string) {
-	t.Helper()
-	for ; dir != "/" && dir != os.TempDir(); dir = filepath.Dir(dir) {
-		info, err := os.Stat(dir)
-		if err == nil {
-			err = os.Chmod(dir, info.Mode().Perm()|0o055)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
 
 // A hung library is a matter of its deadline and not of the five minutes that
+
 // a Luna takes.
+
 func TestHangEndsAtTheDeadline(t *testing.T) {
 	c := newConnector(t)
 	c.configure()
@@ -595,19 +394,5 @@ func TestHangEndsAtTheDeadline(t *testing.T) {
 }
 
 // A key of the same label is not ours: keys are found by their id. doctor
+
 // names it.
-func TestSecondKeyOfTheSameLabel(t *testing.T) {
-	c := newConnector(t)
-	c.configure()
-	label := strings.Split(strings.Split(c.must("inspect", c.data("shared.encp")), "key-label: ")[1], "\n")[0]
-	cmd := exec.Command("pkcs11-tool", "--module", c.token.Library, "--token-label", c.token.Label, "--login", "--pin", c.token.PIN,
-		"--keygen", "--key-type", "AES:32", "--id", strings.Repeat("5a", 16), "--label", label)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("pkcs11-tool (package opensc): %v\n%s", err, out)
-	}
-	c.must("run", "--", "/bin/true")
-	c.must("set", "admin_port=9999")
-	if out := c.must("doctor"); !strings.Contains(out, "other keys of this instance") {
-		t.Errorf("doctor does not name it:\n%s", out)
-	}
-}

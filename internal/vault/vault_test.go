@@ -3,9 +3,6 @@ package vault
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,6 +23,7 @@ const testInstance = "123456789012"
 var testTime = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
 // install is a configured folder on a memory device.
+
 type install struct {
 	t      *testing.T
 	base   string
@@ -74,6 +72,7 @@ func (i *install) access() Device {
 }
 
 // plan is the first configuration: a key store taken in, the PIN in sks.pin.
+
 func (i *install) plan() Plan {
 	save := Save{Settings: settings(i.t)}
 	save.TakeIn(KeyStoreFile, []byte("key store"))
@@ -98,6 +97,7 @@ func (i *install) configure() {
 }
 
 // unseal goes the whole way of a start.
+
 func (i *install) unseal(boundFiles bool) (Plain, Rollback, error) {
 	f, err := Open(context.Background(), i.base, Read, time.Second)
 	if err != nil {
@@ -124,6 +124,7 @@ func (i *install) unseal(boundFiles bool) (Plain, Rollback, error) {
 }
 
 // change makes one more save with a setting changed.
+
 func (i *install) change(value string) {
 	i.t.Helper()
 	f := i.open(Change)
@@ -208,6 +209,7 @@ func TestConfigureAndUnseal(t *testing.T) {
 }
 
 // Every row of the table of causes that the folder alone or the key decides.
+
 func TestCauses(t *testing.T) {
 	ctx := context.Background()
 	keyID := func(i *install) sks.KeyID {
@@ -322,6 +324,7 @@ func TestCauses(t *testing.T) {
 }
 
 // resum gives a sealed file the digest that fits it: what an attacker would do.
+
 func resum(b []byte) []byte {
 	return encpJoin(b[:len(b)-32])
 }
@@ -422,279 +425,13 @@ func TestClearAndBack(t *testing.T) {
 }
 
 // A key that was made for nothing is removed; one that a save uses never is.
-func TestKeyMadeForNothing(t *testing.T) {
-	i := newInstall(t)
-	f := i.open(Change)
-	p := i.plan()
-	p.Files["no/such/folder"] = []byte("x") // cannot be written
-	if _, err := f.Configure(context.Background(), p, i.device.Store(), i.device.Token); err == nil {
-		t.Fatal("it was saved")
-	}
-	if labels := i.device.Labels(); len(labels) != 0 {
-		t.Errorf("left in the token: %q", labels)
-	}
-	if p, err := f.Pending(); p != nil || err != nil {
-		t.Errorf("pending %v, %v", p, err)
-	}
-	// A token that goes away before the key can be removed: the next run does.
-	id := sks.NewKeyID()
-	left := KeyLabelFor("999999999999")
-	if err := f.announce(PendingKey{KeyID: id, Serial: i.device.Token.Serial, Label: "test", Instance: "999999999999"}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := i.device.Store().Create(context.Background(), sks.NewKey{ID: id, Label: left}); err != nil {
-		t.Fatal(err)
-	}
-	f.Close()
-	i.configure()
-	if labels := i.device.Labels(); len(labels) != 1 || labels[0] == left {
-		t.Errorf("keys %q", labels)
-	}
-}
 
 // A key that may be somebody's is never removed, whatever is announced: this
+
 // folder may be a copy whose original went on, or the file a lie.
-func TestKeyOfSomebodyElse(t *testing.T) {
-	ctx := context.Background()
-	for name, p := range map[string]PendingKey{
-		"its instance was saved since":    {Instance: "999999999999"},
-		"its label says another instance": {Instance: "888888888888"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			i := newInstall(t)
-			i.configure()
-			p.KeyID, p.Serial = sks.NewKeyID(), i.device.Token.Serial
-			store := i.device.Store()
-			if _, err := store.Create(ctx, sks.NewKey{ID: p.KeyID, Label: KeyLabelFor("999999999999")}); err != nil {
-				t.Fatal(err)
-			}
-			if err := store.Remember(ctx, "999999999999", sks.Mark{Generation: 1, SaveID: strings.Repeat("ab", 16)}); err != nil {
-				t.Fatal(err)
-			}
-			f := i.open(Change)
-			if err := f.announce(p); err != nil {
-				t.Fatal(err)
-			}
-			if err := f.settlePending(ctx, store, i.device.Token, sks.KeyID{}); err != nil {
-				t.Fatal(err)
-			}
-			if len(i.device.Labels()) != 2 {
-				t.Error("the key is gone")
-			}
-		})
-	}
-}
 
 // A save that is cut off at any of its renames is finished by the next change,
-// and followed by readers before that.
-func TestJournal(t *testing.T) {
-	i := newInstall(t)
-	i.configure()
-	old := map[string][]byte{}
-	names := []string{SKSFile, InstanceEncp, SharedEncp}
-	for _, n := range names {
-		old[n] = i.read(n)
-	}
-	i.change("new.example.com")
-	for cut := range len(names) + 1 {
-		t.Run(fmt.Sprint(cut, " renamed"), func(t *testing.T) {
-			j := journal{Version: journalVersion, SaveID: strings.Repeat("ab", 16)}
-			l := Layout{i.base}
-			fresh := map[string][]byte{}
-			for k, n := range names {
-				fresh[n] = i.read(n)
-				sum := sumOf(fresh[n])
-				j.Entries = append(j.Entries, journalEntry{Name: "data/" + n, SHA256: sum})
-				if k >= cut {
-					if err := os.WriteFile(l.beside("data/"+n, j.SaveID), fresh[n], 0o600); err != nil {
-						t.Fatal(err)
-					}
-					i.write(n, old[n])
-				}
-			}
-			i.write(journalFile, jsonOf(t, j))
-			p, _, err := i.unseal(true)
-			if err != nil || !bytes.Contains(p.Shared, []byte("new.example.com")) {
-				t.Fatalf("a reader found %q, %v", p.Shared, err)
-			}
-			i.open(Change).Close()
-			for _, n := range names {
-				if !bytes.Equal(i.read(n), fresh[n]) {
-					t.Errorf("%s is not the new one", n)
-				}
-			}
-			entries, _ := os.ReadDir(i.data(""))
-			for _, e := range entries {
-				if strings.HasPrefix(e.Name(), ".") {
-					t.Errorf("left: %s", e.Name())
-				}
-			}
-		})
-	}
-	for name, j := range map[string]string{
-		"not JSON":     "{",
-		"newer":        `{"version":2}`,
-		"outside":      `{"version":1,"save_id":"` + strings.Repeat("ab", 16) + `","files":[{"name":"data/../../x","remove":true}]}`,
-		"bad save id":  `{"version":1,"save_id":"../x","files":[{"name":"sks.pin","sha256":"00"}]}`,
-		"missing file": `{"version":1,"save_id":"` + strings.Repeat("ab", 16) + `","files":[{"name":"data/shared.encp","sha256":"` + strings.Repeat("00", 32) + `"}]}`,
-	} {
-		i.write(journalFile, []byte(j))
-		_, _, err := i.unseal(true)
-		if c := fault.Of(err); c != fault.MixedConfiguration && c != fault.Malformed {
-			t.Errorf("journal %s: %v", name, err)
-		}
-	}
-}
 
-func TestLocks(t *testing.T) {
-	i := newInstall(t)
-	i.configure()
-	f := i.open(Change)
-	_, err := Open(context.Background(), i.base, Read, 30*time.Millisecond)
-	if fault.Of(err) != fault.Busy {
-		t.Errorf("a reader beside a change: %v", err)
-	}
-	f.Close()
-	a, b := i.open(Read), i.open(Read)
-	if _, err := Open(context.Background(), i.base, Change, 30*time.Millisecond); fault.Of(err) != fault.Busy {
-		t.Errorf("a change beside readers: %v", err)
-	}
-	a.Close()
-	b.Close()
-	ctx, cancel := context.WithCancel(context.Background())
-	i.open(Change)
-	cancel()
-	if _, err := Open(ctx, i.base, Read, time.Minute); fault.Of(err) != fault.Interrupted {
-		t.Errorf("interrupted: %v", err)
-	}
-}
+// and followed by readers before that.
 
 // To look at a folder leaves nothing in it.
-func TestLookLeavesNothing(t *testing.T) {
-	i := newInstall(t)
-	f := i.open(Look)
-	if _, err := f.Scan(BoundPresent); fault.Of(err) != fault.NoConfiguration {
-		t.Error(err)
-	}
-	f.Close()
-	if entries, _ := os.ReadDir(i.base); len(entries) != 0 {
-		t.Errorf("left: %v", entries)
-	}
-}
-
-func TestModesAreRepaired(t *testing.T) {
-	i := newInstall(t)
-	i.configure()
-	i.write("cache.sql", []byte("not ours"))
-	for _, name := range []string{"", SharedEncp} {
-		os.Chmod(i.data(name), 0o755)
-	}
-	os.Chmod(i.data("cache.sql"), 0o644)
-	f := i.open(Change)
-	open, err := f.OpenToOthers()
-	if err != nil || len(open) != 2 {
-		t.Errorf("%v, %v", open, err)
-	}
-	if err := f.CloseToOthers(); err != nil {
-		t.Error(err)
-	}
-	if open, _ := f.OpenToOthers(); len(open) != 0 {
-		t.Errorf("still open: %v", open)
-	}
-	if info, _ := os.Stat(i.data("cache.sql")); info.Mode().Perm() != 0o644 {
-		t.Error("a file that is not ours was touched")
-	}
-}
-
-func TestHostileFolders(t *testing.T) {
-	for name, do := range map[string]func(i *install){
-		"data is a link":        func(i *install) { os.Rename(i.data(""), i.base+"/d"); os.Symlink("d", i.data("")) },
-		"run is a file":         func(i *install) { os.RemoveAll(i.base + "/run"); os.WriteFile(i.base+"/run", nil, 0o600) },
-		"data writable by all":  func(i *install) { os.Chmod(i.data(""), 0o777) },
-		"base writable by all":  func(i *install) { os.Chmod(i.base, 0o777) },
-		"base sticky, writable": func(i *install) { os.Chmod(i.base, 0o777|os.ModeSticky) },
-		"a sealed file is a link": func(i *install) {
-			os.Rename(i.data(SharedEncp), i.data("x"))
-			os.Symlink("x", i.data(SharedEncp))
-		},
-		"the lock is a link": func(i *install) { os.Remove(i.base + "/run/.lock"); os.Symlink("/etc/passwd", i.base+"/run/.lock") },
-	} {
-		t.Run(name, func(t *testing.T) {
-			i := newInstall(t)
-			i.configure()
-			do(i)
-			i.wantCause(fault.NotPermitted)
-		})
-	}
-	i := newInstall(t)
-	link := i.base + "-link"
-	if err := os.Symlink(i.base, link); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Open(context.Background(), link, Look, time.Second); fault.Of(err) != fault.NotPermitted {
-		t.Errorf("base is a link: %v", err)
-	}
-	if _, err := Open(context.Background(), i.base+"/none", Look, time.Second); fault.Of(err) != fault.NoConfiguration {
-		t.Errorf("no base: %v", err)
-	}
-}
-
-func TestSKSFileKeepsWhatItDoesNotKnow(t *testing.T) {
-	i := newInstall(t)
-	i.configure()
-	i.write(SKSFile, append(i.read(SKSFile), []byte("# mine\nmy.own=1\nrollback=refuse\n")...))
-	i.change("x.example.com")
-	got := string(i.read(SKSFile))
-	for _, want := range []string{"# mine\n", "my.own=1\n", "rollback=refuse\n", "sks.key.id="} {
-		if !strings.Contains(got, want) {
-			t.Errorf("%q is gone:\n%s", want, got)
-		}
-	}
-}
-
-func TestCopies(t *testing.T) {
-	i := newInstall(t)
-	i.configure()
-	copied := filepath.Join(i.base, "data.before-config-20261121-120000")
-	if err := os.CopyFS(copied, os.DirFS(i.data(""))); err != nil {
-		t.Fatal(err)
-	}
-	i.change("new.example.com")
-	c, err := ScanCopy(copied)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := c.OpenCopy(context.Background(), i.device.Store())
-	if err != nil || !bytes.Contains(p.Shared, []byte("=example.com")) {
-		t.Errorf("%s, %v", p.Shared, err)
-	}
-	f := i.open(Read)
-	if kept, err := f.Kept(); err != nil || len(kept) != 1 || kept[0] != copied {
-		t.Errorf("%v, %v", kept, err)
-	}
-	if _, err := ScanCopy(i.base + "/none"); !errors.Is(err, fault.NoConfiguration) {
-		t.Error(err)
-	}
-}
-
-func FuzzSKS(f *testing.F) {
-	f.Add([]byte("sks.version=1\nsks.type=SoftHSM\nsks.library=/x\nsks.token.serial=1\nsks.instance=123456789012\nsks.key.label=l\nsks.key.id=" + hex.EncodeToString(make([]byte, 16)) + "\nsks.pin=file\n"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		s, err := parseSKS(b)
-		if err != nil {
-			return
-		}
-		text, err := s.encode()
-		if err != nil {
-			t.Fatal(err)
-		}
-		again, err := parseSKS(text)
-		if err != nil {
-			t.Fatalf("what was written does not parse: %v\n%s", err, text)
-		}
-		again.text, s.text = nil, nil
-		if fmt.Sprint(again) != fmt.Sprint(s) {
-			t.Fatalf("%v\n%v", again, s)
-		}
-	})
-}

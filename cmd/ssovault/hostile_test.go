@@ -1,0 +1,176 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestRollback(t *testing.T) {
+	c := newConnector(t)
+	c.configure()
+	old := map[string][]byte{}
+	for _, name := range []string{"instance.encp", "shared.encp"} {
+		old[name], _ = os.ReadFile(c.data(name))
+	}
+	c.must("set", "admin_port=9999")
+	for name, b := range old {
+		if err := os.WriteFile(c.data(name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := c.run("get", "admin_port")
+	if o.code != 0 || o.stdout != "8080\n" || !strings.Contains(o.stderr, "warning: the files are generation 1, the HSM remembers 2") {
+		t.Errorf("%+v", o)
+	}
+	c.setSKS("rollback", "refuse")
+	c.wantFailure(27, "27", "ssovault accept", "unseal")
+	c.must("accept")
+	if o := c.run("get", "admin_port"); o.code != 0 || o.stdout != "8080\n" || o.stderr != "" {
+		t.Errorf("after accept: %+v", o)
+	}
+	if status := c.must("status", "--json"); !strings.Contains(status, `"generation": 3`) {
+		t.Error(status)
+	}
+}
+
+func TestAnotherInstance(t *testing.T) {
+	c := newConnector(t)
+	c.configure()
+	mine, err := os.ReadFile(c.data("instance.encp"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := *c
+	other.base = filepath.Join(c.dir, "other")
+	if err := os.Mkdir(other.base, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	other.configure()
+	if err := os.WriteFile(other.data("instance.encp"), mine, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	other.wantFailure(25, "25", "belongs to instance", "unseal")
+	c.must("unseal")
+}
+
+func TestEveryBitFlipAndTruncation(t *testing.T) {
+	c := newConnector(t)
+	c.configure()
+	whole := newPristine(c)
+	for _, name := range []string{"instance.encp", "shared.encp"} {
+		good, err := os.ReadFile(c.data(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Each bit is tried in internal/encp; here some, through the program.
+		for i := 0; i < len(good); i += 37 {
+			for what, b := range map[string][]byte{"flipped": flip(good, i), "cut": good[:i]} {
+				if err := os.WriteFile(c.data(name), b, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				o := c.run("unseal")
+				if o.code != 26 && o.code != 28 || !strings.Contains(o.stderr, name) || o.stdout != "" {
+					t.Errorf("%s %s at %d: exit %d\n%s", name, what, i, o.code, o.stderr)
+				}
+			}
+		}
+		whole.restore()
+	}
+}
+
+func flip(b []byte, at int) []byte {
+	b = bytes.Clone(b)
+	b[at] ^= 1 << (at % 8)
+	return b
+}
+
+func TestHostileBase(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Fatal("becoming another user needs root")
+	}
+	const nobody = 65534
+	c := newConnector(t)
+	c.configure()
+	whole := newPristine(c)
+	asNobody := func(args ...string) outcome {
+		cmd := c.command(args...)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+		return execute(t, cmd)
+	}
+	open(t, c.dir)
+	if o := asNobody("unseal"); o.code != 30 {
+		t.Errorf("another user: exit %d\n%s", o.code, o.stderr)
+	}
+	link := filepath.Join(c.dir, "link")
+	if err := os.Symlink(c.base, link); err != nil {
+		t.Fatal(err)
+	}
+	if o := c.run("--base", link, "unseal"); o.code != 30 || !strings.Contains(o.stderr, "is a link") {
+		t.Errorf("a link: exit %d\n%s", o.code, o.stderr)
+	}
+	// Another user's library.
+	copied := c.bring("lib.so", nil)
+	if out, err := exec.Command("cp", c.token.Library, copied).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	c.setSKS("sks.library", copied)
+	c.must("unseal")
+	if err := os.Chown(copied, nobody, nobody); err != nil {
+		t.Fatal(err)
+	}
+	c.wantFailure(30, "30", "lib.so", "unseal")
+	whole.restore()
+	// Root on another user's folder steps down: it cannot read what that user
+	// cannot, and what it makes is that user's.
+	for _, dir := range []string{c.base, c.token.Dir, filepath.Dir(c.module.Path), filepath.Dir(c.token.Conf)} {
+		open(t, dir)
+		// As most do it: the group stays root's.
+		if out, err := exec.Command("chown", "-R", fmt.Sprint(nobody), dir).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	c.must("set", "admin_port=9999")
+	out := c.must("run", "--", "/bin/sh", "-c", "id -u; id -G; cat $SSOVAULT_INSTANCE")
+	if !strings.HasPrefix(out, fmt.Sprintf("%d\n%d\n", nobody, nobody)) || !strings.Contains(out, "admin_port=9999") {
+		t.Errorf("the service runs as and got:\n%s", out)
+	}
+	info, err := os.Stat(c.data("shared.encp"))
+	if err != nil || info.Sys().(*syscall.Stat_t).Uid != nobody {
+		t.Errorf("owner of what was made: %v, %v", info, err)
+	}
+}
+
+func open(t *testing.T, dir string) {
+	t.Helper()
+	for ; dir != "/" && dir != os.TempDir(); dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		if err == nil {
+			err = os.Chmod(dir, info.Mode().Perm()|0o055)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestSecondKeyOfTheSameLabel(t *testing.T) {
+	c := newConnector(t)
+	c.configure()
+	label := strings.Split(strings.Split(c.must("inspect", c.data("shared.encp")), "key-label: ")[1], "\n")[0]
+	cmd := exec.Command("pkcs11-tool", "--module", c.token.Library, "--token-label", c.token.Label, "--login", "--pin", c.token.PIN,
+		"--keygen", "--key-type", "AES:32", "--id", strings.Repeat("5a", 16), "--label", label)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("pkcs11-tool (package opensc): %v\n%s", err, out)
+	}
+	c.must("run", "--", "/bin/true")
+	c.must("set", "admin_port=9999")
+	if out := c.must("doctor"); !strings.Contains(out, "other keys of this instance") {
+		t.Errorf("doctor does not name it:\n%s", out)
+	}
+}
