@@ -342,6 +342,9 @@ cp "$1" "$1~"; cp "$1" "$where/.swp"; cat "$1" > "$HOME/.history"; cat "$1" > "$
 			t.Errorf("%s: %+v", sed, o)
 		}
 	}
+	if !maps.Equal(before, c.tree()) {
+		t.Error("a refused edit has changed something")
+	}
 	// While the editor stands open the service starts and others change
 	// settings; what was edited is then not saved over theirs.
 	slow := c.bring("slow", []byte("#!/bin/sh\necho open\nread x\nsed -i s/^admin_port=.*/admin_port=1/ \"$1\"\n"))
