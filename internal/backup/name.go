@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"sort"
 	"strconv"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -29,7 +30,9 @@ const (
 )
 
 // named is what the default name of an archive says.
-var named = regexp.MustCompile(`^ssovault-([0-9]{12})-g([0-9]{1,20})-([0-9]{8}-[0-9]{6})(?:-([0-9]{1,4}))?\.tar\.zst(\.age)?$`)
+var named = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^ssovault-([0-9]{12})-g([0-9]{1,20})-([0-9]{8}-[0-9]{6})(?:-([0-9]{1,4}))?\.tar\.zst(\.age)?$`)
+})
 
 // nameOf is the default name of an archive; n > 1 tells several of one second
 // apart.
@@ -102,7 +105,7 @@ func (s Stored) older(t Stored) bool {
 }
 
 func parseName(name string) (s Stored, ok bool) {
-	parts := named.FindStringSubmatch(name)
+	parts := named().FindStringSubmatch(name)
 	if parts == nil {
 		return s, false
 	}

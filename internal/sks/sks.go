@@ -82,8 +82,8 @@ type Key interface {
 
 // NewKey says which key to make.
 type NewKey struct {
-	ID    KeyID  `json:"id"`
-	Label string `json:"label"`
+	ID    KeyID
+	Label string
 }
 
 // A Store holds sealing keys. Its methods may be called by one goroutine at a
@@ -160,29 +160,29 @@ const (
 
 // Access says how to reach a token, and as whom.
 type Access struct {
-	Library string `json:"library"` // absolute path of the PKCS#11 library
-	Serial  string `json:"serial"`
-	Label   string `json:"label"`
-	Role    Role   `json:"role"`
+	Library string // absolute path of the PKCS#11 library
+	Serial  string
+	Label   string
+	Role    Role
 	// Serialise holds a machine-wide lock while the token is used: SoftHSM
 	// rewrites its token file at every login and is not safe under parallel
 	// processes.
-	Serialise bool `json:"serialise"`
+	Serialise bool
 	// Unattended forbids a login when the token says that few tries are left:
 	// ten refused ones lock a Luna role for every tenant.
-	Unattended bool `json:"unattended"`
+	Unattended bool
 	// LowExplained: a refusal of our own explains that the token counts one
 	// (CKF_USER_PIN_COUNT_LOW), and its source has changed since; an unattended
 	// login is allowed once more, unless it is the final try.
-	LowExplained bool     `json:"low_explained"`
-	Timeouts     Timeouts `json:"timeouts"`
+	LowExplained bool
+	Timeouts     Timeouts
 }
 
 // Timeouts are the deadlines of one call to the device, by class.
 type Timeouts struct {
-	Question time.Duration `json:"question"` // lists and look-ups
-	Use      time.Duration `json:"use"`      // login, encrypt, decrypt
-	Make     time.Duration `json:"make"`     // generate, wrap, initialise
+	Question time.Duration // lists and look-ups
+	Use      time.Duration // login, encrypt, decrypt
+	Make     time.Duration // generate, wrap, initialise
 }
 
 // DefaultTimeouts are the deadlines where sks.properties names none. A Luna

@@ -42,13 +42,10 @@ func broken(err error) bool {
 // ending says how the process came to its end. The kernel fixes it before it
 // closes the socket, so that the kill that followed does not hide it.
 func (p *process) ending() string {
-	if !p.reaped() {
-		return "hangs in the kernel"
-	}
-	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	status, ended := p.child.ending()
 	switch {
-	case !ok:
-		return "ended: " + p.cmd.ProcessState.String()
+	case !ended:
+		return "hangs in the kernel"
 	case status.Signaled() && status.Signal() == syscall.SIGKILL:
 		return "was killed, or closed the helper's connection"
 	case status.Signaled():

@@ -10,12 +10,12 @@ import (
 
 // failure is an error on its way between the processes.
 type failure struct {
-	Cause          fault.Cause `json:"cause"`
-	Text           string      `json:"text"`
-	Advice         string      `json:"advice,omitempty"`
-	Code           *uint       `json:"code,omitempty"` // the library's return code
-	Refused        bool        `json:"refused,omitempty"`
-	CannotRemember bool        `json:"cannot_remember,omitempty"`
+	Cause          fault.Cause
+	Text           string
+	Advice         string
+	Code           *uint // the library's return code
+	Refused        bool
+	CannotRemember bool
 }
 
 // maxText keeps the text of an error within a message's head.

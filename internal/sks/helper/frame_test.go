@@ -2,11 +2,12 @@ package helper
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
+	"reflect"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"ssovault/internal/sks"
@@ -73,20 +74,84 @@ func FuzzFrame(f *testing.F) {
 	})
 }
 
+// filled sets every field to something, however deep.
+func filled(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		filled(v.Elem())
+	case reflect.Struct:
+		for _, f := range v.Fields() {
+			filled(f)
+		}
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		filled(v.Index(0))
+	case reflect.Array:
+		for i := range v.Len() {
+			filled(v.Index(i))
+		}
+	case reflect.String:
+		v.SetString("täxt\x00")
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Uint8:
+		v.SetUint(200)
+	case reflect.Uint, reflect.Uint64:
+		v.SetUint(1 << 60)
+	case reflect.Int, reflect.Int64:
+		v.SetInt(-1)
+	}
+}
+
+// No field is forgotten, and none is cut.
+func TestMessagesComeBackWhole(t *testing.T) {
+	for _, pair := range [][2]message{{new(request), new(request)}, {new(response), new(response)}} {
+		want, got := pair[0], pair[1]
+		for range 2 { // empty, then full
+			head, err := encode(want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := decode(head, got); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+			for cut := range head {
+				if err := decode(head[:cut], got); !errors.Is(err, errMessage) {
+					t.Errorf("%T cut at %d of %d: %v", want, cut, len(head), err)
+				}
+			}
+			if err := decode(append(head, 0), got); !errors.Is(err, errMessage) {
+				t.Errorf("%T with a byte more: %v", want, err)
+			}
+			filled(reflect.ValueOf(want).Elem())
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
-	for _, s := range []string{`{}`, `{"op":"seal","id":"00112233445566778899aabbccddeeff","aad":-1,"mark":{}}`,
-		`{"op":"open","id":"00112233445566778899aabbccddeeff","aad":99999,"iv":255}`,
-		`{"error":{"cause":3,"text":"x","code":5,"refused":true}}`, `{"error":{"cause":255}}`, `{}{}`, `[`} {
-		f.Add([]byte(s))
+	for _, m := range []message{
+		&request{Op: opSeal, AAD: -1}, &request{Op: opOpen, AAD: 99999, IV: 255}, &request{Op: opClose},
+		&response{Error: &failure{Cause: 3, Text: "x", Code: new(uint), Refused: true}}, &response{Error: &failure{Cause: 255}},
+		&response{Tokens: make([]sks.Token, 2), Infos: make([]sks.KeyInfo, 1)},
+	} {
+		head, err := encode(m)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(head)
 	}
 	f.Fuzz(func(t *testing.T, head []byte) {
 		var resp response
 		if decode(head, &resp) == nil {
 			if err := resp.Error.unpack(); (err == nil) != (resp.Error == nil) {
-				t.Errorf("%s gives %v", head, err)
+				t.Errorf("%x gives %v", head, err)
 			}
-			if b, err := json.Marshal(resp); err != nil {
-				t.Errorf("%s is not written again: %v", b, err)
+			if again, err := encode(&resp); err != nil || !bytes.Equal(again, head) {
+				t.Errorf("%x was read and is written %x, %v", head, again, err)
 			}
 		}
 		// Whatever is asked before the login, a server answers it.
@@ -96,7 +161,7 @@ func FuzzDecode(f *testing.F) {
 			s.keys = map[sks.KeyID]sks.Key{}
 			var out response
 			if _, err := s.handle(t.Context(), req, []byte("payload"), &out); err == nil {
-				t.Errorf("%s was done without a login", head)
+				t.Errorf("%x was done without a login", head)
 			}
 		}
 	})

@@ -2,13 +2,10 @@ package helper
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,10 +20,8 @@ const reapTime = 5 * time.Second
 
 // process is a running helper.
 type process struct {
-	cmd  *exec.Cmd
+	*child
 	conn *os.File
-
-	ended chan struct{} // closed when it is reaped
 
 	mu     sync.Mutex // one call at a time
 	failed error      // what ended it; every further call says so
@@ -37,32 +32,14 @@ func startProcess(executable string, env []string) (*process, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Unreachable, err, "start the helper process")
 	}
-	p := &process{conn: ours, ended: make(chan struct{})}
-	p.cmd = &exec.Cmd{
-		Path:       executable,
-		Args:       []string{"ssovault", Argument},
-		Env:        env,
-		Dir:        "/",
-		ExtraFiles: []*os.File{theirs},
-		// Ctrl-C on the terminal is the caller's to answer; a library must not be
-		// cut off in the middle of a call by it. Standard input and outputs are
-		// the null device: what a library prints reaches nobody's output.
-		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
-	}
-	if p.cmd.Env == nil {
-		p.cmd.Env = []string{} // nil would be everything
-	}
-	err = p.cmd.Start()
+	// What a library prints reaches nobody's output.
+	c, err := startChild(executable, []string{"ssovault", Argument}, env, theirs)
 	_ = theirs.Close()
 	if err != nil {
 		_ = ours.Close()
 		return nil, fault.Wrap(fault.Unreachable, err, "start the helper process")
 	}
-	go func() {
-		_ = p.cmd.Wait() // its end is read from the state
-		close(p.ended)
-	}()
-	return p, nil
+	return &process{child: c, conn: ours}, nil
 }
 
 // socketPair gives both ends; ours takes deadlines.
@@ -88,7 +65,7 @@ func (p *process) call(ctx context.Context, within time.Duration, req request, p
 	if p.failed != nil {
 		return response{}, nil, fault.Wrap(fault.Unreachable, p.failed, "%s: the helper process is gone", doing[req.Op])
 	}
-	head, err := json.Marshal(req)
+	head, err := encode(&req)
 	if err != nil {
 		return response{}, nil, fmt.Errorf("%s: %w", doing[req.Op], err)
 	}
@@ -146,30 +123,8 @@ func (p *process) exchange(ctx context.Context, within time.Duration, head []byt
 // kill ends the process at once and waits for it.
 func (p *process) kill() {
 	_ = p.conn.Close()
-	_ = p.cmd.Process.Kill() // an error means that it has ended already
+	p.child.kill()
 	p.wait(reapTime)
-}
-
-// reaped tells whether the process has ended.
-func (p *process) reaped() bool {
-	select {
-	case <-p.ended:
-		return true
-	default:
-		return false
-	}
-}
-
-// wait tells whether the process was reaped in time.
-func (p *process) wait(atMost time.Duration) bool {
-	t := time.NewTimer(atMost)
-	defer t.Stop()
-	select {
-	case <-p.ended:
-		return true
-	case <-t.C:
-		return false
-	}
 }
 
 // ailing tells whether the process failed, and so is no more.
@@ -187,7 +142,7 @@ func (p *process) end(atMost time.Duration) {
 		p.failed = errors.New("the session was closed")
 	}
 	if !p.wait(atMost) {
-		_ = p.cmd.Process.Kill()
+		p.child.kill()
 		p.wait(reapTime)
 	}
 	_ = p.conn.Close()

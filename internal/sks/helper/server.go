@@ -2,7 +2,6 @@ package helper
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"time"
@@ -73,13 +72,13 @@ func (s *server) answer(conn io.Writer, f frame) (last bool, err error) {
 	payload, err := s.handle(context.Background(), req, f.payload, &resp)
 	defer secret.Wipe(payload)
 	resp.Error = pack(err)
-	head, err := json.Marshal(resp)
+	head, err := encode(&resp)
 	if err != nil {
 		return true, err
 	}
 	if len(head) > maxHead {
 		tooLong := response{Error: pack(fault.New(fault.Unreachable, "%s: the answer is longer than a message may be", doing[req.Op]))}
-		if head, err = json.Marshal(tooLong); err != nil {
+		if head, err = encode(&tooLong); err != nil {
 			return true, err
 		}
 	}
