@@ -23,6 +23,7 @@ vet:
 	$(GO) vet ./...
 
 bench: deps build
+	./testdata/deps.sh age zstd
 	./testdata/bench/bench.sh
 
 # Each fuzz target for FUZZTIME.

@@ -104,7 +104,7 @@ func (d *draft) bytes(t testing.TB) []byte {
 
 func compress(t testing.TB, b []byte) []byte {
 	t.Helper()
-	z, err := zstd.NewWriter(nil, zstd.WithWindowSize(zstdWindow))
+	z, err := zstd.NewWriter(nil, zstd.WithWindowSize(frameSize))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 )
 
 // decoderMemory bounds the window that an archive may ask for.
-const decoderMemory = 2 * zstdWindow
+const decoderMemory = 4 * frameSize
 
 // An Archive is a backup that is being read. The manifest has been checked;
 // that the files are what it says is known only at the end of Walk.

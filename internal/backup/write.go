@@ -6,14 +6,15 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"runtime"
+	"sync"
 	"time"
 
 	"filippo.io/age"
-	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sync/errgroup"
 
 	"ssovault/internal/fault"
 	"ssovault/internal/vault"
@@ -23,23 +24,28 @@ const (
 	manifestName = "manifest.json"
 	dataPrefix   = "data/"
 	zstdMagic    = "\x28\xb5\x2f\xfd"
-	// zstdWindow is how far back the compressor looks: it bounds the memory of
-	// both sides, whatever the size of the folder.
-	zstdWindow = 4 << 20
 )
 
 // Progress is told how many of how many bytes are done. It is called by one
 // goroutine at a time, often.
 type Progress func(done, total int64)
 
-// meter counts for a Progress, and notices when it is time to stop.
+// meter counts for a Progress, and notices when it is time to stop. It may be
+// used by several goroutines.
 type meter struct {
-	ctx         context.Context
-	report      Progress
+	ctx    context.Context
+	report Progress
+
+	mu          sync.Mutex
 	done, total int64
 }
 
+// Write counts what is written.
+func (m *meter) Write(b []byte) (int, error) { return len(b), m.add(len(b)) }
+
 func (m *meter) add(n int) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.done += int64(n)
 	if m.report != nil {
 		m.report(m.done, m.total)
@@ -51,36 +57,49 @@ func (m *meter) add(n int) error {
 }
 
 // survey reads every file of a snapshot once, for its digest: the manifest
-// comes first in the archive.
+// comes first in the archive. Several files are read at a time.
 func survey(s *vault.Snapshot, m *meter) ([]Entry, error) {
 	for _, item := range s.Items() {
 		m.total += 2 * sizeOf(item.Info) // once here, once for the archive
 	}
-	entries := []Entry{}
-	pump := newPump()
-	defer pump.close()
-	for _, item := range s.Items() {
-		mode := item.Info.Mode().Perm() & modeBits
-		e := Entry{Name: item.Name, Folder: item.Info.IsDir(), Mode: uint32(mode), Time: item.Info.ModTime().UTC().Truncate(time.Second)}
-		if !e.Folder {
-			r, err := s.Open(item)
-			if err != nil {
-				return nil, err
-			}
-			e.Size = item.Info.Size()
-			n, sum, err := pump.copy(nil, r, e.Size+1, m)
-			r.Close()
-			if err != nil {
-				return nil, fault.Wrap(fault.Unclassified, err, "read data/%s", e.Name)
-			}
-			if n != e.Size {
-				return nil, changed(e)
-			}
-			e.SHA256 = hex.EncodeToString(sum)
+	entries := make([]Entry, len(s.Items()))
+	group, ctx := errgroup.WithContext(m.ctx)
+	group.SetLimit(min(runtime.GOMAXPROCS(0), maxWorkers))
+	for i, item := range s.Items() {
+		if ctx.Err() != nil {
+			break // one failed
 		}
-		entries = append(entries, e)
+		group.Go(func() (err error) {
+			entries[i], err = describe(s, item, m)
+			return err
+		})
 	}
-	return entries, nil
+	return entries, group.Wait()
+}
+
+// describe makes the entry of one file or folder.
+func describe(s *vault.Snapshot, item vault.Item, m *meter) (Entry, error) {
+	mode := item.Info.Mode().Perm() & modeBits
+	e := Entry{Name: item.Name, Folder: item.Info.IsDir(), Mode: uint32(mode), Time: item.Info.ModTime().UTC().Truncate(time.Second)}
+	if e.Folder {
+		return e, nil
+	}
+	r, err := s.Open(item)
+	if err != nil {
+		return e, err
+	}
+	defer r.Close()
+	e.Size = item.Info.Size()
+	digest := sha256.New()
+	n, err := io.CopyBuffer(digest, io.TeeReader(io.LimitReader(r, e.Size+1), m), make([]byte, pumpBuffer))
+	if err != nil {
+		return e, fault.Wrap(fault.Unclassified, err, "read data/%s", e.Name)
+	}
+	if n != e.Size {
+		return e, changed(e)
+	}
+	e.SHA256 = hex.EncodeToString(digest.Sum(nil))
+	return e, nil
 }
 
 func sizeOf(info fs.FileInfo) int64 {
@@ -110,10 +129,15 @@ func write(w io.Writer, man Manifest, s *vault.Snapshot, to Recipients, m *meter
 		w = encrypted
 		closers = append(closers, encrypted)
 	}
-	z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithWindowSize(zstdWindow), zstd.WithEncoderConcurrency(2))
+	z, err := newFrames(w)
 	if err != nil {
-		return fmt.Errorf("compress: %w", err)
+		return err
 	}
+	defer func() {
+		if err != nil {
+			_ = z.Close() // what it writes now is discarded
+		}
+	}()
 	t := tar.NewWriter(z)
 	closers = append(closers, z, t)
 
@@ -124,9 +148,13 @@ func write(w io.Writer, man Manifest, s *vault.Snapshot, to Recipients, m *meter
 	if _, err := io.Copy(t, bytes.NewReader(text)); err != nil {
 		return err
 	}
-	// A block of zstd is whole or lost: each file begins one of its own, so that
+	// A frame of zstd is whole or lost: each file begins one of its own, so that
 	// damage is the damage of a file that can be named.
-	part := func() error { return errors.Join(t.Flush(), z.Flush()) }
+	part := func() error {
+		err := t.Flush()
+		z.Flush()
+		return err
+	}
 	if err := part(); err != nil {
 		return err
 	}

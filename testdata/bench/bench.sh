@@ -1,7 +1,8 @@
 #!/bin/bash
 # How fast ssovault is, beside the smallest Go and C programs that do the same
-# PKCS#11 work in one process, and beside Java's own way, on a throw-away SoftHSM token. It prints tables and
-# judges nothing. Give it a quiet machine.
+# PKCS#11 work in one process, and beside Java's own way, on a throw-away SoftHSM
+# token; backups beside tar, zstd and age. It prints tables and judges nothing.
+# Give it a quiet machine, and five times MEBIBYTES (1024) in the temporary folder.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 here=$PWD/testdata/bench
@@ -39,5 +40,10 @@ cp -a "$work/plain" "$work/slow"
 library=$(sed -n 's/^sks\.library=//p' "$work/plain/data/sks.properties")
 printf 'library %s\ndelay-us 1000\n' "$library" >"$work/delay.so.conf"
 sed -i "s|^sks\.library=.*|sks.library=$work/delay.so|" "$work/slow/data/sks.properties"
+
+# Once more, with MEBIBYTES of caches and dumps beside the settings.
+cp -a "$work/plain" "$work/big"
+go run ./testdata/bench/mix "$work/big/data" "${MEBIBYTES:-1024}"
+age-keygen -o "$work/big.age" 2>/dev/null
 
 "$work/measure" "$work" "$ssovault"

@@ -60,6 +60,11 @@ func measure(ctx context.Context, s scene) error {
 		return err
 	}
 	peaks.print(os.Stdout)
+	keep, err := s.keep()
+	if err != nil {
+		return err
+	}
+	keep.print(os.Stdout)
 	// Last, since it changes the settings.
 	calls, err := s.calls()
 	if err != nil {
