@@ -16,7 +16,7 @@ var floors = [][]string{
 	{"fault", "secret", "durable", "owner"},
 	{"properties", "keystore", "saml", "pin", "sks"},
 	{"encp", "cryptoki"},
-	{"sks/p11", "sks/helper", "sks/memory", "sks/skstest"},
+	{"isolate", "sks/p11", "sks/helper", "sks/memory", "sks/skstest"},
 	{"vault", "backup"},
 	{"wizard", "doctor", "launch", "answers"},
 }
@@ -25,7 +25,7 @@ var floors = [][]string{
 var within = map[string][]string{
 	"durable":    {"fault"},
 	"owner":      {"fault"},
-	"sks/helper": {"sks/p11"},
+	"sks/helper": {"sks/p11", "isolate"},
 	"backup":     {"vault"}, // an archive is of a data folder, which knows of none
 	"wizard":     {"answers"},
 }

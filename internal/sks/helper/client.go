@@ -1,32 +1,20 @@
-// Package helper keeps PKCS#11 libraries out of the program's own process. A
-// library can hang for minutes, crash, print, or end the process it is in; it
-// does so in a helper process, which is the program started once more, and the
-// program sees cause Unreachable.
+// Package helper is secure key storage in a token whose library runs in a
+// process of its own.
 package helper
 
 import (
 	"context"
-	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
 	"ssovault/internal/fault"
-	"ssovault/internal/owner"
+	"ssovault/internal/isolate"
 	"ssovault/internal/secret"
 	"ssovault/internal/sks"
 )
 
 // Client reaches tokens through helper processes: one for each login. Its zero
 // value is ready. It may be used by several goroutines.
-type Client struct {
-	// Executable is the program to start with Argument; "" is this one.
-	Executable string
-	// Env gives the environment of which the helper gets a part; nil is
-	// os.Environ.
-	Env func() []string
-}
+type Client isolate.Program
 
 var _ sks.Dialer = (*Client)(nil)
 
@@ -38,8 +26,8 @@ func (c *Client) Tokens(ctx context.Context, library string, t sks.Timeouts) ([]
 	if err != nil {
 		return nil, err
 	}
-	defer p.kill()
-	resp, _, err := p.call(ctx, t.Question, request{Op: opTokens, Library: library, Wait: t.Question / 2})
+	defer p.Kill()
+	resp, _, err := ask(ctx, p, t.Question, request{Op: opTokens, Library: library, Wait: t.Question / 2})
 	if err != nil {
 		return nil, err
 	}
@@ -61,48 +49,31 @@ func (c *Client) Dial(ctx context.Context, a sks.Access, pin secret.Value) (sks.
 	if a.Serialise {
 		deadline += a.Timeouts.Use // the wait for other processes is bounded by the same
 	}
-	resp, _, err := p.call(ctx, deadline, request{Op: opDial, Access: &a}, pin.Bytes())
+	resp, _, err := ask(ctx, p, deadline, request{Op: opDial, Access: &a}, pin.Bytes())
 	var token sks.Token
 	if resp.Token != nil {
 		token = *resp.Token
 	}
 	if err != nil {
-		p.kill()
+		p.Kill()
 		return nil, token, err
 	}
 	if resp.Token == nil {
-		p.kill()
+		p.Kill()
 		return nil, token, fault.New(fault.Unreachable, "%s: the helper process answered nonsense: no token", doing[opDial])
 	}
 	return &store{process: p, timeouts: a.Timeouts}, token, nil
 }
 
-// start makes sure that nobody else could have put code into the library, and
-// starts a helper process.
-func (c *Client) start(library string) (*process, error) {
-	if err := loadable(library); err != nil {
-		return nil, err
-	}
-	executable, env := c.Executable, c.Env
-	if executable == "" {
-		executable = "/proc/self/exe"
-	}
-	if env == nil {
-		env = os.Environ
-	}
-	return startProcess(executable, clean(env()))
+// start starts a helper process.
+func (c *Client) start(library string) (*isolate.Process, error) {
+	return protocol.Start(isolate.Program(*c), library)
 }
 
-func loadable(library string) error {
-	if !filepath.IsAbs(library) {
-		return fault.New(fault.NotPermitted, "the PKCS#11 library %q is not named by an absolute path", library).
-			With("name it by its absolute path")
-	}
-	if _, err := os.Stat(library); errors.Is(err, fs.ErrNotExist) {
-		return fault.New(fault.Unreachable, "there is no PKCS#11 library at %s", library).
-			With("install the vendor's client, or correct the path of the library")
-	}
-	return fault.Wrap(fault.NotPermitted, owner.Protected(library, os.Geteuid()), "load the PKCS#11 library")
+// ask asks a helper one thing.
+func ask(ctx context.Context, p *isolate.Process, within time.Duration, req request, payload ...[]byte) (resp response, out []byte, err error) {
+	out, err = p.Do(ctx, isolate.Call{Doing: doing[req.Op], Within: within, Ask: &req, Payload: payload}, &resp)
+	return resp, out, err
 }
 
 func withDefaults(t sks.Timeouts) sks.Timeouts {

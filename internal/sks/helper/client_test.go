@@ -35,17 +35,23 @@ func impostor(t *testing.T, script string) (*helper.Client, string) {
 }
 
 func TestHelperThatSendsNonsense(t *testing.T) {
+	// An answer without a failure, tokens, keys, an IV convention or a mark.
+	const nothing = 1 + 1 + 8 + 1 + 8 + 8 + 8 + 2
 	frame := func(head string) string {
-		return fmt.Sprintf(`printf '\000\000\000\%03o%s\000\000\000\000' >&3; exec cat <&3 >/dev/null`, len(head), head)
+		text := ""
+		for _, b := range []byte(head) {
+			text += fmt.Sprintf(`\%03o`, b)
+		}
+		return fmt.Sprintf(`printf '\000\000\000\%03o%s\000\000\000\000' >&3; exec cat <&3 >/dev/null`, len(head), text)
 	}
 	for name, c := range map[string]struct{ script, says string }{
 		"noise":          {"printf 'noise, noise, noise' >&3; exec cat <&3 >/dev/null", "nonsense"},
 		"a huge head":    {`printf '\377\377\377\377' >&3; exec cat <&3 >/dev/null`, "nonsense"},
 		"a huge payload": {`printf '\000\000\000\002{}\001\001\000\000' >&3; exec cat <&3 >/dev/null`, "nonsense"},
-		"no JSON":        {frame("{"), "nonsense"},
-		"unknown field":  {frame(`{"x":1}`), "nonsense"},
-		"two values":     {frame("{}{}"), "nonsense"},
-		"no token":       {frame("{}"), "nonsense"},
+		"too little":     {frame(strings.Repeat("\x00", nothing-1)), "nonsense"},
+		"too much":       {frame(strings.Repeat("\x00", nothing+1)), "nonsense"},
+		"no truth value": {frame("\x02" + strings.Repeat("\x00", nothing-1)), "nonsense"},
+		"no token":       {frame(strings.Repeat("\x00", nothing)), "nonsense: no token"},
 		"half a message": {`printf '\000\000' >&3; exit 5`, "ended the process with status 5"},
 		"nothing":        {"exit 0", "ended the process with status 0"},
 		"silence":        {"exec sleep 3600", "did not answer within 500ms"},

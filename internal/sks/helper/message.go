@@ -3,6 +3,7 @@ package helper
 import (
 	"time"
 
+	"ssovault/internal/isolate"
 	"ssovault/internal/sks"
 )
 
@@ -57,17 +58,18 @@ type request struct {
 	Mark     sks.Mark
 }
 
-func (r *request) walk(f *fields) {
-	text(f, &r.Op)
-	optional(f, &r.Access, f.access)
-	text(f, &r.Library)
-	number(f, &r.Wait)
-	f.id(&r.ID)
-	text(f, &r.Label)
-	number(f, &r.IV)
-	number(f, &r.AAD)
-	text(f, &r.Instance)
-	f.mark(&r.Mark)
+// Walk implements isolate.Message.
+func (r *request) Walk(f *isolate.Fields) {
+	isolate.Text(f, &r.Op)
+	isolate.Optional(f, &r.Access, func(a *sks.Access) { access(f, a) })
+	isolate.Text(f, &r.Library)
+	isolate.Number(f, &r.Wait)
+	f.Bytes(r.ID[:])
+	isolate.Text(f, &r.Label)
+	isolate.Number(f, &r.IV)
+	isolate.Number(f, &r.AAD)
+	isolate.Text(f, &r.Instance)
+	mark(f, &r.Mark)
 }
 
 // response is the head of an answer. A plaintext or a box is its payload.
@@ -78,63 +80,53 @@ type response struct {
 	Infos  []sks.KeyInfo
 	IV     sks.IVConvention
 	Mark   sks.Mark
-	Error  *failure
 }
 
-func (r *response) walk(f *fields) {
-	optional(f, &r.Token, f.token)
-	list(f, &r.Tokens, f.token)
-	optional(f, &r.Info, f.info)
-	list(f, &r.Infos, f.info)
-	number(f, &r.IV)
-	f.mark(&r.Mark)
-	optional(f, &r.Error, f.failure)
+// Walk implements isolate.Message.
+func (r *response) Walk(f *isolate.Fields) {
+	isolate.Optional(f, &r.Token, func(t *sks.Token) { token(f, t) })
+	isolate.List(f, &r.Tokens, func(t *sks.Token) { token(f, t) })
+	isolate.Optional(f, &r.Info, func(k *sks.KeyInfo) { info(f, k) })
+	isolate.List(f, &r.Infos, func(k *sks.KeyInfo) { info(f, k) })
+	isolate.Number(f, &r.IV)
+	mark(f, &r.Mark)
 }
 
-func (f *fields) access(a *sks.Access) {
-	text(f, &a.Library)
-	text(f, &a.Serial)
-	text(f, &a.Label)
-	text(f, &a.Role)
-	f.flag(&a.Serialise)
-	f.flag(&a.Unattended)
-	f.flag(&a.LowExplained)
-	number(f, &a.Timeouts.Question)
-	number(f, &a.Timeouts.Use)
-	number(f, &a.Timeouts.Make)
+func access(f *isolate.Fields, a *sks.Access) {
+	isolate.Text(f, &a.Library)
+	isolate.Text(f, &a.Serial)
+	isolate.Text(f, &a.Label)
+	isolate.Text(f, &a.Role)
+	f.Flag(&a.Serialise)
+	f.Flag(&a.Unattended)
+	f.Flag(&a.LowExplained)
+	isolate.Number(f, &a.Timeouts.Question)
+	isolate.Number(f, &a.Timeouts.Use)
+	isolate.Number(f, &a.Timeouts.Make)
 }
 
-func (f *fields) token(t *sks.Token) {
-	number(f, &t.Slot)
-	text(f, &t.Label)
-	text(f, &t.Serial)
-	text(f, &t.Manufacturer)
-	text(f, &t.Model)
-	text(f, &t.Firmware)
-	f.flag(&t.Initialised)
-	f.flag(&t.UserPINSet)
-	text(f, &t.Tries)
-	f.flag(&t.GCM)
-	f.flag(&t.KeyGen)
-	f.flag(&t.Replaced)
+func token(f *isolate.Fields, t *sks.Token) {
+	isolate.Number(f, &t.Slot)
+	isolate.Text(f, &t.Label)
+	isolate.Text(f, &t.Serial)
+	isolate.Text(f, &t.Manufacturer)
+	isolate.Text(f, &t.Model)
+	isolate.Text(f, &t.Firmware)
+	f.Flag(&t.Initialised)
+	f.Flag(&t.UserPINSet)
+	isolate.Text(f, &t.Tries)
+	f.Flag(&t.GCM)
+	f.Flag(&t.KeyGen)
+	f.Flag(&t.Replaced)
 }
 
-func (f *fields) info(k *sks.KeyInfo) {
-	f.id(&k.ID)
-	text(f, &k.Label)
-	list(f, &k.Unsafe, func(s *string) { text(f, s) })
+func info(f *isolate.Fields, k *sks.KeyInfo) {
+	f.Bytes(k.ID[:])
+	isolate.Text(f, &k.Label)
+	isolate.List(f, &k.Unsafe, func(s *string) { isolate.Text(f, s) })
 }
 
-func (f *fields) mark(m *sks.Mark) {
-	number(f, &m.Generation)
-	text(f, &m.SaveID)
-}
-
-func (f *fields) failure(e *failure) {
-	number(f, &e.Cause)
-	text(f, &e.Text)
-	text(f, &e.Advice)
-	optional(f, &e.Code, func(code *uint) { number(f, code) })
-	f.flag(&e.Refused)
-	f.flag(&e.CannotRemember)
+func mark(f *isolate.Fields, m *sks.Mark) {
+	isolate.Number(f, &m.Generation)
+	isolate.Text(f, &m.SaveID)
 }

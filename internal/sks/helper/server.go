@@ -3,10 +3,10 @@ package helper
 import (
 	"context"
 	"errors"
-	"io"
 	"time"
 
 	"ssovault/internal/fault"
+	"ssovault/internal/isolate"
 	"ssovault/internal/secret"
 	"ssovault/internal/sks"
 )
@@ -27,62 +27,15 @@ type server struct {
 	keys  map[sks.KeyID]sks.Key
 }
 
-// frame is a message as it came.
-type frame struct{ head, payload []byte }
-
-// serve answers until the caller is gone or has closed. It reads in a goroutine
-// of its own, so that gone is called even while the library does not come back
-// from a call.
-func (s *server) serve(conn io.ReadWriter, gone func()) error {
-	frames := make(chan frame)
-	done := make(chan struct{})
-	defer close(done)
-	go func() {
-		defer close(frames)
-		for {
-			head, payload, err := readFrame(conn)
-			if err != nil {
-				gone()
-				return
-			}
-			select {
-			case frames <- frame{head, payload}:
-			case <-done:
-				return
-			}
-		}
-	}()
-	for f := range frames {
-		last, err := s.answer(conn, f)
-		if err != nil || last {
-			return err
-		}
-	}
-	return nil
-}
-
-// answer handles one request and wipes what it held.
-func (s *server) answer(conn io.Writer, f frame) (last bool, err error) {
-	defer secret.Wipe(f.payload)
+// answer handles one request.
+func (s *server) answer(head, payload []byte) (isolate.Answer, error) {
 	var req request
-	if err := decode(f.head, &req); err != nil {
-		return true, err
+	if err := isolate.Decode(head, &req); err != nil {
+		return isolate.Answer{}, err
 	}
 	var resp response
-	payload, err := s.handle(context.Background(), req, f.payload, &resp)
-	defer secret.Wipe(payload)
-	resp.Error = pack(err)
-	head, err := encode(&resp)
-	if err != nil {
-		return true, err
-	}
-	if len(head) > maxHead {
-		tooLong := response{Error: pack(fault.New(fault.Unreachable, "%s: the answer is longer than a message may be", doing[req.Op]))}
-		if head, err = encode(&tooLong); err != nil {
-			return true, err
-		}
-	}
-	return req.Op == opClose, writeFrame(conn, head, payload)
+	out, err := s.handle(context.Background(), req, payload, &resp)
+	return isolate.Answer{Message: &resp, Payload: out, Err: err, Last: req.Op == opClose}, nil
 }
 
 // handle does what is asked. It returns the payload of the answer.

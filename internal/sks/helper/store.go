@@ -4,12 +4,13 @@ import (
 	"context"
 
 	"ssovault/internal/fault"
+	"ssovault/internal/isolate"
 	"ssovault/internal/sks"
 )
 
 // store is a Store in a helper process.
 type store struct {
-	process  *process
+	process  *isolate.Process
 	timeouts sks.Timeouts
 	closed   bool
 }
@@ -17,12 +18,12 @@ type store struct {
 var _ device = (*store)(nil)
 
 func (s *store) Key(ctx context.Context, id sks.KeyID) (sks.Key, error) {
-	resp, _, err := s.process.call(ctx, s.timeouts.Question, request{Op: opKey, ID: id})
+	resp, _, err := ask(ctx, s.process, s.timeouts.Question, request{Op: opKey, ID: id})
 	return s.key(resp, err)
 }
 
 func (s *store) Create(ctx context.Context, spec sks.NewKey) (sks.Key, error) {
-	resp, _, err := s.process.call(ctx, s.timeouts.Make, request{Op: opCreate, ID: spec.ID, Label: spec.Label})
+	resp, _, err := ask(ctx, s.process, s.timeouts.Make, request{Op: opCreate, ID: spec.ID, Label: spec.Label})
 	return s.key(resp, err)
 }
 
@@ -37,27 +38,27 @@ func (s *store) key(resp response, err error) (sks.Key, error) {
 }
 
 func (s *store) Recall(ctx context.Context, instance string) (sks.Mark, error) {
-	resp, _, err := s.process.call(ctx, s.timeouts.Question, request{Op: opRecall, Instance: instance})
+	resp, _, err := ask(ctx, s.process, s.timeouts.Question, request{Op: opRecall, Instance: instance})
 	return resp.Mark, err
 }
 
 func (s *store) Remember(ctx context.Context, instance string, m sks.Mark) error {
-	_, _, err := s.process.call(ctx, s.timeouts.Use, request{Op: opRemember, Instance: instance, Mark: m})
+	_, _, err := ask(ctx, s.process, s.timeouts.Use, request{Op: opRemember, Instance: instance, Mark: m})
 	return err
 }
 
 func (s *store) KeepCertificate(ctx context.Context, id sks.KeyID, label string, der []byte) error {
-	_, _, err := s.process.call(ctx, s.timeouts.Use, request{Op: opKeep, ID: id, Label: label}, der)
+	_, _, err := ask(ctx, s.process, s.timeouts.Use, request{Op: opKeep, ID: id, Label: label}, der)
 	return err
 }
 
 func (s *store) Remove(ctx context.Context, id sks.KeyID) error {
-	_, _, err := s.process.call(ctx, s.timeouts.Use, request{Op: opRemove, ID: id})
+	_, _, err := ask(ctx, s.process, s.timeouts.Use, request{Op: opRemove, ID: id})
 	return err
 }
 
 func (s *store) List(ctx context.Context, prefix string) ([]sks.KeyInfo, error) {
-	resp, _, err := s.process.call(ctx, s.timeouts.Question, request{Op: opList, Label: prefix})
+	resp, _, err := ask(ctx, s.process, s.timeouts.Question, request{Op: opList, Label: prefix})
 	return resp.Infos, err
 }
 
@@ -68,11 +69,11 @@ func (s *store) Close() error {
 		return nil
 	}
 	s.closed = true
-	if s.process.ailing() {
+	if s.process.Ailing() {
 		return nil // killed and reaped when it failed
 	}
-	_, _, err := s.process.call(context.Background(), s.timeouts.Question, request{Op: opClose})
-	s.process.end(s.timeouts.Question)
+	_, _, err := ask(context.Background(), s.process, s.timeouts.Question, request{Op: opClose})
+	s.process.End(s.timeouts.Question)
 	return err
 }
 
@@ -85,16 +86,16 @@ type key struct {
 func (k *key) Info() sks.KeyInfo { return k.info }
 
 func (k *key) Convention(ctx context.Context) (sks.IVConvention, error) {
-	resp, _, err := k.store.process.call(ctx, k.store.timeouts.Use, request{Op: opConvention, ID: k.info.ID})
+	resp, _, err := ask(ctx, k.store.process, k.store.timeouts.Use, request{Op: opConvention, ID: k.info.ID})
 	return resp.IV, err
 }
 
 func (k *key) Seal(ctx context.Context, plaintext, aad []byte) ([]byte, error) {
-	_, box, err := k.store.process.call(ctx, k.store.timeouts.Use, request{Op: opSeal, ID: k.info.ID, AAD: len(aad)}, aad, plaintext)
+	_, box, err := ask(ctx, k.store.process, k.store.timeouts.Use, request{Op: opSeal, ID: k.info.ID, AAD: len(aad)}, aad, plaintext)
 	return box, err
 }
 
 func (k *key) Open(ctx context.Context, iv sks.IVConvention, box, aad []byte) ([]byte, error) {
-	_, plaintext, err := k.store.process.call(ctx, k.store.timeouts.Use, request{Op: opOpen, ID: k.info.ID, IV: iv, AAD: len(aad)}, aad, box)
+	_, plaintext, err := ask(ctx, k.store.process, k.store.timeouts.Use, request{Op: opOpen, ID: k.info.ID, IV: iv, AAD: len(aad)}, aad, box)
 	return plaintext, err
 }

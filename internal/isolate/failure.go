@@ -1,36 +1,51 @@
-package helper
+package isolate
 
 import (
 	"errors"
 
 	"ssovault/internal/cryptoki"
 	"ssovault/internal/fault"
-	"ssovault/internal/sks"
 )
 
-// failure is an error on its way between the processes.
+// failure is an error on its way between the processes; without There it is
+// none.
 type failure struct {
-	Cause          fault.Cause
-	Text           string
-	Advice         string
-	Code           *uint // the library's return code
-	Refused        bool
-	CannotRemember bool
+	There  bool
+	Alone  bool // no message follows
+	Cause  fault.Cause
+	Text   string
+	Advice string
+	Code   *uint // the library's return code
+	Is     uint8 // which known errors it is, a bit each
+}
+
+// Walk implements Message.
+func (e *failure) Walk(f *Fields) {
+	f.Flag(&e.There)
+	if !e.There {
+		return
+	}
+	f.Flag(&e.Alone)
+	Number(f, &e.Cause)
+	Text(f, &e.Text)
+	Text(f, &e.Advice)
+	Optional(f, &e.Code, func(code *uint) { Number(f, code) })
+	Number(f, &e.Is)
 }
 
 // maxText keeps the text of an error within a message's head.
 const maxText = 4 << 10
 
-// pack makes a failure of an error; nil of nil.
-func pack(err error) *failure {
+// pack makes a failure of an error.
+func pack(err error, known []error) *failure {
 	if err == nil {
-		return nil
+		return &failure{}
 	}
-	f := &failure{
-		Cause:          fault.Of(err),
-		Text:           err.Error(),
-		Refused:        errors.Is(err, sks.ErrRefused),
-		CannotRemember: errors.Is(err, sks.ErrCannotRemember),
+	f := &failure{There: true, Cause: fault.Of(err), Text: err.Error()}
+	for i, k := range known {
+		if errors.Is(err, k) {
+			f.Is |= 1 << i
+		}
 	}
 	if len(f.Text) > maxText {
 		f.Text = f.Text[:maxText]
@@ -46,16 +61,15 @@ func pack(err error) *failure {
 
 // unpack makes the error again: same text, cause, remedy and return code, and
 // the same answers to errors.Is.
-func (f *failure) unpack() error {
-	if f == nil {
+func (f *failure) unpack(known []error) error {
+	if !f.There {
 		return nil
 	}
 	a := answer{text: f.Text}
-	if f.Refused {
-		a.is = append(a.is, sks.ErrRefused)
-	}
-	if f.CannotRemember {
-		a.is = append(a.is, sks.ErrCannotRemember)
+	for i, k := range known {
+		if f.Is&(1<<i) != 0 {
+			a.is = append(a.is, k)
+		}
 	}
 	var err error = &a
 	if f.Code != nil {

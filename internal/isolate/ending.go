@@ -1,4 +1,4 @@
-package helper
+package isolate
 
 import (
 	"context"
@@ -7,16 +7,15 @@ import (
 	"io"
 	"os"
 	"syscall"
-	"time"
 
 	"ssovault/internal/fault"
 )
 
 // explain kills the process and says how it failed. Cause Unreachable always.
-func (p *process) explain(ctx context.Context, within time.Duration, what op, err error) error {
-	p.kill()
+func (p *Process) explain(ctx context.Context, c Call, err error) error {
+	p.Kill()
 	fail := func(format string, args ...any) *fault.Error {
-		return fault.New(fault.Unreachable, "%s: %s", doing[what], fmt.Sprintf(format, args...))
+		return fault.New(fault.Unreachable, "%s: %s", c.Doing, fmt.Sprintf(format, args...))
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -24,7 +23,7 @@ func (p *process) explain(ctx context.Context, within time.Duration, what op, er
 		e.Err = ctx.Err()
 		return e
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return fail("the PKCS#11 library did not answer within %v", within)
+		return fail("the PKCS#11 library did not answer within %v", c.Within)
 	case broken(err):
 		return fail("the PKCS#11 library %s", p.ending())
 	}
@@ -41,7 +40,7 @@ func broken(err error) bool {
 
 // ending says how the process came to its end. The kernel fixes it before it
 // closes the socket, so that the kill that followed does not hide it.
-func (p *process) ending() string {
+func (p *Process) ending() string {
 	status, ended := p.child.ending()
 	switch {
 	case !ended:
