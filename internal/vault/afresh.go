@@ -102,11 +102,24 @@ func (f *Folder) keepOutside(suffix string) error {
 }
 
 // KeepPIN gives BASE/sks.pin a second name, with that suffix, outside of what is
-// backed up. It returns "" when there is none.
+// backed up. It returns "" when there is none, and the name that a run which was
+// cut off gave it already.
 func (f *Folder) KeepPIN(suffix string) (string, error) {
-	there, err := durable.Exists(f.PINFile())
-	if err != nil || !there {
+	info, err := os.Lstat(f.PINFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fault.Wrap(durable.Cause(err), err, "look at %s", f.PINFile())
+	}
+	kept, err := filepath.Glob(f.PINFile() + ".before-*")
+	if err != nil {
 		return "", err
+	}
+	for _, path := range kept {
+		if had, err := os.Lstat(path); err == nil && os.SameFile(info, had) {
+			return path, durable.SyncFolder(f.Base)
+		}
 	}
 	if err := keep(f.PINFile(), f.PINFile()+suffix); err != nil {
 		return "", err

@@ -66,7 +66,7 @@ func (d *dialog) save() (Result, error) {
 // notSaved tells a save that failed from one that holds although the device
 // could not be told of it: "nothing was changed" would then be wrong.
 func (d *dialog) notSaved(f *vault.Folder, out vault.Outcome, err error) error {
-	if now, scanErr := f.Scan(vault.BoundMatch); scanErr == nil && now.Mode == vault.ModeSealed && now.Mark() == out.Mark {
+	if f.Holds(out) {
 		return fault.Wrap(fault.Unclassified, err, "the settings are sealed and saved, but")
 	}
 	return d.brokenOff(err)
