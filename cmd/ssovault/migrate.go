@@ -157,10 +157,16 @@ func (a *app) migrate(ctx context.Context, o migrateOptions) (report rekeyReport
 	if err := s.contents.CanMigrate(token); err != nil {
 		return report, err
 	}
-	if report, err = a.rekey(ctx, s.folder, r, store, token, o.dryRun); err == nil && r.Contents.Mode == vault.ModeClear && !o.dryRun {
+	if report, err = a.rekey(ctx, s.folder, r, store, token, o.dryRun); err != nil || o.dryRun {
+		return report, err
+	}
+	switch {
+	case r.Contents.Mode == vault.ModeSealed && r.Contents.SKS.PIN == pin.Default && d.sks.PIN != pin.Default:
+		a.warn("nothing reads " + s.folder.PINFile() + ", the PIN of the token before, any more; delete it when no backup needs that token")
+	case r.Contents.Mode == vault.ModeClear:
 		a.warn("until now the secrets lay in the clear: old backups, snapshots and freed blocks of this disk may still hold them, and ssovault cannot erase them there")
 	}
-	return report, err
+	return report, nil
 }
 
 // loginTo logs in to a token as the user, with a PIN from that source.
@@ -236,10 +242,7 @@ func (d *destination) readPIN(ctx context.Context, a *app, f *vault.Folder, c *v
 		return err
 	}
 	pins := a.pins(f.Layout, f.Owner.UID)
-	if d.source.Attended() && pins.Prompt == nil {
-		return fault.New(fault.Usage, "the PIN of the token %s is needed, and there is no terminal to ask on", d.token).With("--to-pin-source SOURCE")
-	}
-	if d.pin, err = pins.Read(ctx, d.source, "PIN of the token "+oneLine(d.token.Label)); err != nil {
+	if d.pin, err = readNewPIN(ctx, pins, d.source, d.token.Label, "--to-pin-source SOURCE"); err != nil {
 		return err
 	}
 	d.written = d.sks.PIN == pin.Default && d.source != pin.Default
@@ -251,6 +254,15 @@ func (d *destination) readPIN(ctx context.Context, a *app, f *vault.Folder, c *v
 		a.warn(notYet.Error())
 	}
 	return err
+}
+
+// readNewPIN reads the PIN of a token that no configuration names.
+func readNewPIN(ctx context.Context, pins pin.Reader, source pin.Source, label, flag string) (secret.Value, error) {
+	if source.Attended() && pins.Prompt == nil {
+		return secret.Value{}, fault.New(fault.Usage, "the PIN of the token %s is needed, and there is no terminal to ask on", oneLine(label)).
+			With("say where it comes from: " + flag)
+	}
+	return pins.Read(ctx, source, "PIN of the token "+oneLine(label))
 }
 
 // hideSources starts ssovault again without the variables that these sources
@@ -295,4 +307,3 @@ func (a *app) tokenNamed(ctx context.Context, name string, s vault.SKS) (sks.Tok
 	}
 	return token, nil
 }
-

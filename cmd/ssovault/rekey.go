@@ -58,7 +58,11 @@ func (r rekeyReport) print(w io.Writer, done, would string) error {
 	}
 	fmt.Fprintf(w, "%s: instance %s, generation %d, sealed with the key %s; PIN from %s\n", done, r.Instance, r.Generation, r.To, oneLine(r.PIN))
 	if r.From != nil {
-		fmt.Fprintf(w, "The key before, %s, stays there: backups made until now need it. 'ssovault key retire' removes it when nothing does.\n", r.From)
+		at := ""
+		if r.From.TokenSerial != r.To.TokenSerial {
+			at = " --token " + r.From.TokenSerial
+		}
+		fmt.Fprintf(w, "The key before, %s, stays there: backups made until now need it. 'ssovault key retire%s' removes it when nothing does.\n", r.From, at)
 	}
 	if r.KeptPIN != "" {
 		fmt.Fprintf(w, "The PIN that was in sks.pin is kept in %s; delete it when no backup needs that token.\n", r.KeptPIN)
