@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -41,6 +42,7 @@ type retiredKey struct {
 	// State is retired, free (it could be), or needed.
 	State    string   `json:"state"`
 	NeededBy []string `json:"needed_by,omitempty"`
+	Hints    []string `json:"hints,omitempty"` // what could be done about that
 }
 
 func (a *app) keyRetireCommand() *cobra.Command {
@@ -153,6 +155,9 @@ func judged(k vault.KeyState, state string) retiredKey {
 	r := retiredKey{Label: k.Label, ID: k.ID.String(), State: state}
 	for _, n := range k.Needs {
 		r.NeededBy = append(r.NeededBy, n.String())
+		if n.Advice != "" && !slices.Contains(r.Hints, n.Advice) {
+			r.Hints = append(r.Hints, n.Advice)
+		}
 	}
 	return r
 }
@@ -185,11 +190,14 @@ func (r retireReport) print(w io.Writer) error {
 		if _, err := fmt.Fprintf(w, "%s (id %s) %s %s\n", oneLine(k.Label), k.ID, where, text); err != nil {
 			return err
 		}
+		for _, hint := range k.Hints {
+			fmt.Fprintf(w, "    %s\n", hint)
+		}
 	}
 	return nil
 }
 
-// of tells whether a token is the present one.
+// ofToken tells whether a token is the present one.
 func ofToken(c *vault.Contents, t sks.Token) bool {
 	return c.Mode == vault.ModeSealed && c.SKS.Serial == t.Serial
 }

@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"ssovault/internal/fault"
@@ -64,6 +65,9 @@ func (c *Contents) Keys(ctx context.Context, store sks.Store, needs []Need) ([]K
 		}
 		all = append(all, state)
 	}
+	slices.SortStableFunc(all, func(a, b KeyState) int {
+		return keyNumber(a.Label, c.InstanceNumber()) - keyNumber(b.Label, c.InstanceNumber())
+	})
 	return all, nil
 }
 
