@@ -86,6 +86,7 @@ func (r *retiring) each(ctx context.Context, f *vault.Folder, c *vault.Contents,
 			}
 		}
 	}
+	var gone []sks.KeyID
 	for _, k := range keys {
 		state := "needed"
 		if k.Free() {
@@ -95,25 +96,20 @@ func (r *retiring) each(ctx context.Context, f *vault.Folder, c *vault.Contents,
 			}
 		}
 		if k.Free() && remove != nil && remove(k) {
-			if err := r.remove(ctx, f, k, store, token); err != nil {
+			if err := f.Retire(ctx, k, store, token); err != nil {
 				return err
 			}
-			state = "retired"
+			r.log.Info().Str("command", r.command).Str("token", token.Label).Str("serial", token.Serial).
+				Str("key_id", k.ID.String()).Str("label", k.Label).Msg("key removed")
+			state, gone = "retired", append(gone, k.ID)
 		}
 		report.Keys = append(report.Keys, judged(k, state))
 	}
-	return nil
-}
-
-// remove removes one key.
-func (r *retiring) remove(ctx context.Context, f *vault.Folder, k vault.KeyState, store sks.Store, token sks.Token) error {
-	if err := f.Retire(ctx, k, store, token); err != nil {
-		return err
+	if remove == nil {
+		return nil
 	}
-	r.log.Info().Str("command", r.command).Str("token", token.Label).Str("serial", token.Serial).
-		Str("key_id", k.ID.String()).Str("label", k.Label).Msg("key removed")
-	if err := backup.ForgetKey(f.Layout, k.ID); err != nil {
-		r.warn("the key is removed; the register of backups still names it: " + err.Error())
+	if err := backup.ForgetKeys(f.Layout, gone...); err != nil {
+		r.warn("the register of backups still names what is gone: " + err.Error())
 	}
 	return nil
 }

@@ -102,6 +102,9 @@ func changeRegister(l vault.Layout, change func(*register) (changed bool)) error
 	if err != nil {
 		return fault.Wrap(durable.Cause(err), err, "lock %s", l.Base)
 	}
+	if err := durable.Remove(l.Run(".backups.json.new")); err != nil {
+		return err
+	}
 	r, err := readRegister(l)
 	if err != nil || !change(&r) {
 		return err
@@ -172,12 +175,12 @@ func strike(l vault.Layout, path string, m Manifest) error {
 	})
 }
 
-// ForgetKey takes all archives out of the register that need a key which is no
-// more.
-func ForgetKey(l vault.Layout, key sks.KeyID) error {
+// ForgetKeys takes all archives out of the register that need keys which are no
+// more, and clears away what a change of it left that was cut off.
+func ForgetKeys(l vault.Layout, keys ...sks.KeyID) error {
 	return changeRegister(l, func(r *register) bool {
 		before := len(r.Backups)
-		r.Backups = slices.DeleteFunc(r.Backups, func(e registered) bool { return e.Key == key })
+		r.Backups = slices.DeleteFunc(r.Backups, func(e registered) bool { return slices.Contains(keys, e.Key) })
 		return len(r.Backups) != before
 	})
 }
