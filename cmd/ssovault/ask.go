@@ -22,7 +22,11 @@ func askOnTerminal(ctx context.Context, question string) (string, error) {
 	defer stop()
 	fmt.Fprint(tty, question)
 	line, err := bufio.NewReader(tty).ReadString('\n')
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		fmt.Fprintln(os.Stderr)
+		return "", fault.New(fault.Interrupted, "interrupted")
+	case err != nil:
 		return "", fault.Wrap(fault.Interrupted, err, "ask on the terminal")
 	}
 	return strings.TrimSpace(line), nil

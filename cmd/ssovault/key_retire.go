@@ -172,29 +172,37 @@ func (r retireReport) print(w io.Writer) error {
 		_, err := fmt.Fprintf(w, "There is no key of instance %s %s.\n", r.Instance, where)
 		return err
 	}
+	if _, err := fmt.Fprintf(w, "Keys of instance %s %s:\n", r.Instance, where); err != nil {
+		return err
+	}
 	for _, k := range r.Keys {
-		text := "retired"
-		switch {
-		case k.State == "needed":
-			needs := k.NeededBy
-			more := ""
-			if len(needs) > vault.ListedNeeds {
-				needs, more = needs[:vault.ListedNeeds], fmt.Sprintf(" and %d more", len(k.NeededBy)-vault.ListedNeeds)
-			}
-			text = "stays: needed by " + joined(needs) + more
-		case k.State == "free" && r.DryRun:
-			text = "could be retired: nothing known needs it"
-		case k.State == "free":
-			text = "stays: nothing known needs it"
-		}
-		if _, err := fmt.Fprintf(w, "%s (id %s) %s %s\n", oneLine(k.Label), k.ID, where, text); err != nil {
+		if _, err := fmt.Fprintf(w, "  %s (id %s): %s\n", oneLine(k.Label), k.ID, k.text(r.DryRun)); err != nil {
 			return err
 		}
 		for _, hint := range k.Hints {
-			fmt.Fprintf(w, "    %s\n", hint)
+			if _, err := fmt.Fprintf(w, "    %s\n", hint); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// text says what became of the key, and why.
+func (k retiredKey) text(dryRun bool) string {
+	switch {
+	case k.State == "needed":
+		needs, more := k.NeededBy, ""
+		if n := len(needs) - vault.ListedNeeds; n > 0 {
+			needs, more = needs[:vault.ListedNeeds], fmt.Sprintf(" and %d more", n)
+		}
+		return "stays, needed by " + joined(needs) + more
+	case k.State == "free" && dryRun:
+		return "could be retired, nothing known needs it"
+	case k.State == "free":
+		return "stays, nothing known needs it"
+	}
+	return k.State
 }
 
 // ofToken tells whether a token is the present one.

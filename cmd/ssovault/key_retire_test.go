@@ -154,7 +154,7 @@ func TestKeyRetireAsks(t *testing.T) {
 		left    int
 	}{
 		{[2]string{"", "no"}, "that is not its label", 3},
-		{[2]string{label, label + " -2"}, label + " -2 (id ", 1},
+		{[2]string{label, label + " -2"}, " -3 (id ", 1},
 	} {
 		cmd := k.command("key", "retire")
 		terminal, err := pty.Start(cmd)

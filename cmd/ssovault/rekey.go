@@ -53,24 +53,24 @@ func placeOf(c *vault.Contents) *keyPlace {
 // print says it in the words of the command.
 func (r rekeyReport) print(w io.Writer, done, would string) error {
 	if r.DryRun {
-		_, err := fmt.Fprintf(w, "%s: instance %s, now %s; the new key: %s. Nothing was changed.\n", would, r.Instance, r.from(), r.To)
+		_, err := fmt.Fprintf(w, "%s: instance %s\n  now  %s\n  then %s\nNothing was changed.\n", would, r.Instance, r.from(), r.To)
 		return err
 	}
-	fmt.Fprintf(w, "%s: instance %s, generation %d, sealed with the key %s; PIN from %s\n", done, r.Instance, r.Generation, r.To, oneLine(r.PIN))
+	_, err := fmt.Fprintf(w, "%s: instance %s, generation %d, PIN from %s\n  new key %s\n", done, r.Instance, r.Generation, oneLine(r.PIN), r.To)
 	if r.From != nil {
 		at := ""
 		if r.From.TokenSerial != r.To.TokenSerial {
 			at = " --token " + r.From.TokenSerial
 		}
-		fmt.Fprintf(w, "The key before, %s, stays there: backups made until now need it. 'ssovault key retire%s' removes it when nothing does.\n", r.From, at)
+		_, err = fmt.Fprintf(w, "  old key %s\nThe old key stays: backups made until now need it. 'ssovault key retire%s' removes it when nothing does.\n", r.From, at)
 	}
 	if r.KeptPIN != "" {
-		fmt.Fprintf(w, "The PIN that was in sks.pin is kept in %s; delete it when no backup needs that token.\n", r.KeptPIN)
+		_, err = fmt.Fprintf(w, "The PIN that was in sks.pin is kept in %s; delete it when nothing needs that token.\n", r.KeptPIN)
 	}
 	if !r.Remembers {
-		fmt.Fprintln(w, "This token cannot remember the generation: a rollback of the files will not be detected.")
+		_, err = fmt.Fprintln(w, "This token cannot remember the generation: a rollback of the files will not be detected.")
 	}
-	return nil
+	return err
 }
 
 func (r rekeyReport) from() string {

@@ -43,7 +43,7 @@ func TestRotate(t *testing.T) {
 	k.configure()
 	label := "SSO Vault Properties " + strings.TrimSpace(k.must("get", "instance_number"))
 	settings := k.must("unseal")
-	k.unchanged(0, `the new key: "`+label+` -2"`, "rotate", "--dry-run")
+	k.unchanged(0, `then "`+label+` -2"`, "rotate", "--dry-run")
 	k.unchanged(2, "unknown flag", "rotate", "--nonsense")
 
 	r := k.rekeyed("rotate")
@@ -140,7 +140,7 @@ func TestMigrate(t *testing.T) {
 		t.Error("not the same in the clear")
 	}
 	back := []string{"migrate", "--to", k.token.Serial, "--library", k.module.Path, "--to-pin-source", "file:" + k.in + "/token.pin"}
-	k.unchanged(0, "now in the clear", append(back, "--dry-run")...)
+	k.unchanged(0, "now  in the clear", append(back, "--dry-run")...)
 	o := k.run(back...)
 	if o.code != 0 || !strings.Contains(o.stderr, "cannot erase them there") || !strings.Contains(o.stdout, ` -2" (id `) || k.must("unseal") != settings {
 		t.Errorf("exit %d\n%s%s", o.code, o.stdout, o.stderr)

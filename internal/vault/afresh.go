@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -121,10 +122,21 @@ func (f *Folder) KeepPIN(suffix string) (string, error) {
 			return path, durable.SyncFolder(f.Base)
 		}
 	}
-	if err := keep(f.PINFile(), f.PINFile()+suffix); err != nil {
+	name := f.PINFile() + suffix
+	for n := 2; ; n++ { // another one of the same second
+		there, err := durable.Exists(name)
+		if err != nil {
+			return "", err
+		}
+		if !there {
+			break
+		}
+		name = fmt.Sprintf("%s%s-%d", f.PINFile(), suffix, n)
+	}
+	if err := keep(f.PINFile(), name); err != nil {
 		return "", err
 	}
-	return f.PINFile() + suffix, durable.SyncFolder(f.Base)
+	return name, durable.SyncFolder(f.Base)
 }
 
 // KeptSuffix is what the names of things that are kept at that time end in.

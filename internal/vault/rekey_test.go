@@ -139,9 +139,18 @@ func TestMigrate(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
-	// A second time: the same PIN replaces nothing.
+	// Another PIN within the same second is kept too.
+	second := memory.New("second", "5")
+	if out, err = i.rekey(second, func(r *Rekeying) { r.PIN = secret.New([]byte("a third")) }); err != nil {
+		t.Fatal(err)
+	}
+	i.device = second
+	if b, err := os.ReadFile(out.KeptPIN); err != nil || string(b) != "another" {
+		t.Errorf("%s: %v", out.KeptPIN, err)
+	}
+	// The same PIN replaces nothing.
 	again := memory.New("third", "89")
-	if out, err = i.rekey(again, func(r *Rekeying) { r.PIN = secret.New([]byte("another")) }); err != nil || out.KeptPIN != "" {
+	if out, err = i.rekey(again, func(r *Rekeying) { r.PIN = secret.New([]byte("a third")) }); err != nil || out.KeptPIN != "" {
 		t.Errorf("kept in %q, %v", out.KeptPIN, err)
 	}
 }

@@ -216,8 +216,8 @@ func Readable(path string, b []byte) ([]byte, bool) {
 	case SKSFile:
 		_, err := parseSKS(b)
 		return b, err == nil
-	case journalFile, filepath.Base(pendingEntry), "pin-refused", "last-failure.json":
-		return b, len(b) <= maxJournal && json.Valid(b)
+	case journalFile, filepath.Base(pendingEntry), "pin-refused", "last-failure.json", "backups.json":
+		return b, json.Valid(b)
 	}
 	return nil, false
 }
