@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -115,7 +116,12 @@ func (a *app) migrate(ctx context.Context, o migrateOptions) (report rekeyReport
 	if err != nil {
 		return report, err
 	}
-	c, err := f.Scan(vault.BoundMatch)
+	bound := vault.BoundMatch
+	c, err := f.Scan(bound)
+	if err == nil && c.Mode == vault.ModeClear {
+		bound = vault.BoundPresent // from now on the settings vouch for what lies there
+		c, err = f.Scan(bound)
+	}
 	f.Close()
 	if err != nil {
 		return report, err
@@ -126,7 +132,7 @@ func (a *app) migrate(ctx context.Context, o migrateOptions) (report rekeyReport
 	}
 	defer d.pin.Wipe()
 
-	s, err := a.openSettings(ctx, access{use: use, tellNothing: o.dryRun, check: func(c *vault.Contents) error { return c.CanMigrate(d.token) }})
+	s, err := a.openSettings(ctx, access{use: use, bound: bound, tellNothing: o.dryRun, check: func(c *vault.Contents) error { return c.CanMigrate(d.token) }})
 	if err != nil {
 		return report, err
 	}
@@ -302,6 +308,9 @@ func (a *app) tokenNamed(ctx context.Context, name string, s vault.SKS) (sks.Tok
 		return sks.Token{}, fault.Wrap(fault.Unreachable, err, "list the tokens that %s sees", s.Library)
 	}
 	token, err := sks.FindToken(tokens, name)
+	if err != nil && !slices.ContainsFunc(tokens, func(t sks.Token) bool { return t.Initialised }) {
+		return token, fault.Wrap(fault.Unreachable, err, "the library %s", s.Library) // it may be right, and the HSM away
+	}
 	if err != nil {
 		return token, fault.Wrap(fault.Usage, err, "the library %s", s.Library)
 	}

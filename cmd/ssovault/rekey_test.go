@@ -140,6 +140,19 @@ func TestMigrate(t *testing.T) {
 		t.Error("not the same in the clear")
 	}
 	back := []string{"migrate", "--to", k.token.Serial, "--library", k.module.Path, "--to-pin-source", "file:" + k.in + "/token.pin"}
+	jks := k.data("sso_keystore.pem")
+	if err := os.Rename(jks, k.in+"/away.pem"); err != nil {
+		t.Fatal(err)
+	}
+	k.unchanged(16, "sso_keystore.pem was configured and is missing", back...)
+	if err := os.Rename(k.in+"/away.pem", jks); err != nil {
+		t.Fatal(err)
+	}
+	k.module.Vanish()
+	if o := k.run(back...); o.code != 10 {
+		t.Errorf("a token that is away: exit %d\n%s", o.code, o.stderr)
+	}
+	k.module.Return()
 	k.unchanged(0, "now  in the clear", append(back, "--dry-run")...)
 	o := k.run(back...)
 	if o.code != 0 || !strings.Contains(o.stderr, "cannot erase them there") || !strings.Contains(o.stdout, ` -2" (id `) || k.must("unseal") != settings {

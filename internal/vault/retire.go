@@ -41,13 +41,9 @@ func (c *Contents) Keys(ctx context.Context, store sks.Store, needs []Need) ([]K
 	if !ok {
 		return nil, errors.New("this store lists no keys")
 	}
-	found, err := keeper.List(ctx, "")
+	found, err := keeper.List(ctx, KeyLabelFor(c.InstanceNumber()))
 	if err != nil {
 		return nil, fault.Wrap(fault.Unreachable, err, "list the keys of instance %s", c.InstanceNumber())
-	}
-	times := map[sks.KeyID]int{}
-	for _, k := range found {
-		times[k.ID]++
 	}
 	var all []KeyState
 	for _, k := range found {
@@ -60,8 +56,14 @@ func (c *Contents) Keys(ctx context.Context, store sks.Store, needs []Need) ([]K
 				state.Needs = append(state.Needs, n)
 			}
 		}
-		if times[k.ID] > 1 { // what is removed by its id would take the other along
-			state.Needs = append(state.Needs, Need{By: "another key of the same id", Advice: "look at both with the vendor's tool"})
+		if state.Free() {
+			// It would be removed by its id, and would take another of that id along.
+			switch _, err := store.Key(ctx, k.ID); {
+			case fault.Of(err) == fault.KeyAmbiguous:
+				state.Needs = append(state.Needs, Need{By: "another key of the same id", Key: k.ID, Advice: "look at both with the vendor's tool"})
+			case err != nil:
+				return nil, fault.Wrap(fault.Unreachable, err, "look for the key %q (id %s)", k.Label, k.ID)
+			}
 		}
 		all = append(all, state)
 	}
