@@ -197,11 +197,11 @@ func (v *visit) orphans(ctx context.Context) {
 	}
 	switch {
 	case len(free) > 0:
-		v.warn("orphans", "old keys that nothing known needs: "+strings.Join(free, ", "), "remove them with 'ssovault key retire'")
+		v.warn("orphans", "other keys of this instance that nothing known needs: "+strings.Join(free, ", "), "remove them with 'ssovault key retire'")
 	case len(old) == 0:
 		v.ok("orphans", "no other key of this instance")
 	}
 	if len(old) > 0 {
-		v.ok("orphans", "old keys: "+strings.Join(old, "; ")+"; 'ssovault key retire' removes one when nothing needs it")
+		v.ok("orphans", "other keys of this instance: "+strings.Join(old, "; ")+"; 'ssovault key retire' removes one when nothing needs it")
 	}
 }
