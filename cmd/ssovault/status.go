@@ -134,10 +134,15 @@ func (a *app) gatherStatus(f *vault.Folder) (statusReport, error) {
 	note(err)
 	r.Kept, err = f.Kept()
 	note(err)
-	if p, err := f.Pending(); err != nil {
-		note(err)
-	} else if p != nil && p.KeyID != c.SKS.KeyID {
-		r.PendingKey = fmt.Sprintf("%s in the token %s (serial %s)", p.KeyID, p.Label, p.Serial)
+	pending, err := f.Pending()
+	note(err)
+	for _, p := range pending {
+		if p.KeyID != c.SKS.KeyID {
+			if r.PendingKey != "" {
+				r.PendingKey += ", "
+			}
+			r.PendingKey += fmt.Sprintf("%s in the token %s (serial %s)", p.KeyID, p.Label, p.Serial)
+		}
 	}
 	var last lastFailure
 	switch err := readJSON(f.LastFailure(), &last); {
@@ -175,7 +180,7 @@ func (r statusReport) print(out io.Writer) error {
 		line("last failure", fmt.Sprintf("%s, cause (%s): %s", r.LastFailure.Time.Format(time.RFC3339), r.LastFailure.Cause, r.LastFailure.Error))
 	}
 	if r.PendingKey != "" {
-		line("unused key", r.PendingKey+"; the next -config removes it")
+		line("unused key", r.PendingKey+"; the next -config, rotate or migrate that uses the token removes it")
 	}
 	line("kept", strings.Join(r.Kept, ", "))
 	line("open to others", strings.Join(r.OpenFiles, ", "))
