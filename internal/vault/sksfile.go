@@ -31,6 +31,8 @@ type SKS struct {
 	// RefuseRollback makes files older than the token remembers an error.
 	RefuseRollback bool
 	Timeouts       sks.Timeouts
+	// Recovery is who else can open the files; nil: nobody.
+	Recovery *RecoveryRecord
 
 	// text keeps an administrator's comments and keys that we do not know.
 	text *properties.Set
@@ -133,6 +135,8 @@ func parseSKS(b []byte) (SKS, error) {
 		check(key, err)
 		*d = n
 	}
+	s.Recovery, err = parseRecoveryRecord(set)
+	problems = append(problems, err)
 	return s, errors.Join(problems...)
 }
 
@@ -165,6 +169,9 @@ func (s SKS) encode() ([]byte, error) {
 		if err := set.Set(kv[0], kv[1]); err != nil {
 			return nil, fmt.Errorf("%s: %w", kv[0], err)
 		}
+	}
+	if err := s.Recovery.write(set); err != nil {
+		return nil, err
 	}
 	return set.Encode(), nil
 }
