@@ -24,19 +24,10 @@ func Combine(all []Named) (Identity, error) {
 	if len(all) == 0 {
 		return Identity{}, fault.New(fault.Usage, "no share was given")
 	}
-	first := all[0]
-	byIndex := map[int]string{}
-	for _, s := range all {
-		if s.Set != first.Set || !s.Signer.Is(first.Signer) || s.Instance != first.Instance || s.Shares != first.Shares {
-			return Identity{}, fault.New(fault.Usage, "%s is a share of the set %s, dealt %s for instance %s; %s of the set %s, dealt %s for instance %s",
-				first.Name, first.Set.Short(), date(first), first.Instance, s.Name, s.Set.Short(), date(s), s.Instance).
-				With("only shares of one set open anything together: leave out those of the others")
-		}
-		if before, twice := byIndex[s.Index]; twice {
-			return Identity{}, fault.New(fault.Usage, "%s and %s are the same share (%d of %d)", before, s.Name, s.Index, s.Shares.Count)
-		}
-		byIndex[s.Index] = s.Name
+	if err := FitTogether(all); err != nil {
+		return Identity{}, err
 	}
+	first := all[0]
 	if len(all) < first.Shares.Threshold {
 		return Identity{}, fault.New(fault.Usage, "%s shares are needed, %s given", first.Shares, given(len(all)))
 	}
@@ -52,6 +43,28 @@ func Combine(all []Named) (Identity, error) {
 	key := secret.New(b)
 	defer key.Wipe()
 	return combined(key, first)
+}
+
+// FitTogether makes sure that shares are different ones of one set. Cause Usage,
+// naming the two that do not.
+func FitTogether(all []Named) error {
+	if len(all) == 0 {
+		return nil
+	}
+	first := all[0]
+	byIndex := map[int]string{}
+	for _, s := range all {
+		if s.Set != first.Set || !s.Signer.Is(first.Signer) || s.Instance != first.Instance || s.Shares != first.Shares {
+			return fault.New(fault.Usage, "%s is a share of the set %s, dealt %s for instance %s; %s of the set %s, dealt %s for instance %s",
+				first.Name, first.Set.Short(), date(first), first.Instance, s.Name, s.Set.Short(), date(s), s.Instance).
+				With("only shares of one set open anything together: leave out those of the others")
+		}
+		if before, twice := byIndex[s.Index]; twice {
+			return fault.New(fault.Usage, "%s and %s are the same share (%d of %d)", before, s.Name, s.Index, s.Shares.Count)
+		}
+		byIndex[s.Index] = s.Name
+	}
+	return nil
 }
 
 // combined is the identity of a key, if it is the one that was split.

@@ -51,6 +51,9 @@ func Deal(key secret.Value, s Setup, instance string, now time.Time) ([]Share, e
 	if err := s.Shares.Check(); err != nil {
 		return nil, fault.Wrap(fault.Usage, err, "%s shares", s.Shares)
 	}
+	if !isDigits(instance) {
+		return nil, fault.New(fault.Malformed, "the instance number %q is not %d digits", instance, instanceDigits)
+	}
 	points, err := shamir.Split(key.Bytes(), s.Shares.Count, s.Shares.Threshold)
 	if err != nil {
 		return nil, err

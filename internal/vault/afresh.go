@@ -121,7 +121,9 @@ func (f *Folder) KeepPIN(suffix string) (string, error) {
 }
 
 // KeptSuffix is what the names of things that are kept at that time end in.
-func KeptSuffix(now time.Time) string { return string(BeforeConfig) + now.UTC().Format("20060102-150405") }
+func KeptSuffix(now time.Time) string {
+	return string(BeforeConfig) + now.UTC().Format("20060102-150405")
+}
 
 // ours lists what in data/ a save could replace or remove: the files that a
 // journal may name, the journal, and what waits for its rename.

@@ -268,3 +268,27 @@ func (f *Folder) CheckBound(b Bound) (missing []string, err error) {
 	}
 	return missing, nil
 }
+
+// Same tells whether nothing has changed between two looks.
+func (t Traces) Same(o Traces) bool {
+	sameSKS := t.SKS == nil && o.SKS == nil || t.SKS != nil && o.SKS != nil && t.SKS.SameText(*o.SKS)
+	return t.Mode == o.Mode && t.Instance == o.Instance && t.Newest == o.Newest && sameSKS
+}
+
+// BoundOf gives the bound files that a recovery file names. Cause Malformed for
+// one that no settings are bound to.
+func BoundOf(all []recovery.Digest) (b Bound, err error) {
+	for _, d := range all {
+		to := &b.KeyStore
+		if d.Name == MetadataFile {
+			to = &b.Metadata
+		}
+		sum, err := hex.DecodeString(d.SHA256)
+		if err != nil || len(sum) != sha256.Size || !isBoundName(d.Name) || to.Name != "" {
+			return Bound{}, fault.New(fault.Malformed, "the recovery file names %q as a file beside the settings", d.Name)
+		}
+		to.Name = d.Name
+		copy(to.SHA256[:], sum)
+	}
+	return b, nil
+}

@@ -9,9 +9,9 @@ import (
 	"ssovault/internal/sks"
 )
 
-// findToken finds the one token that answer names: by slot number, label or
+// FindToken finds the one token that answer names: by slot number, label or
 // serial number. The error says what the library sees.
-func findToken(tokens []sks.Token, answer string) (sks.Token, error) {
+func FindToken(tokens []sks.Token, answer string) (sks.Token, error) {
 	answer = strings.TrimSpace(answer)
 	if answer == "" {
 		return sks.Token{}, fmt.Errorf("a slot number, a label or a serial number is needed; %s", seen(tokens))
