@@ -42,8 +42,8 @@ func Read(set *properties.Set) (*Setup, error) {
 		return nil, nil
 	}
 	bad := func(key string, err error) error {
-		return fault.Wrap(fault.Malformed, err, "the setting %s", key).(*fault.Error).
-			With("'ssovault recovery init' makes a new recovery, 'ssovault recovery off' removes this one")
+		e := &fault.Error{Op: "the setting " + key, Cause: fault.Malformed, Err: err}
+		return e.With("'ssovault recovery init' makes a new recovery, 'ssovault recovery off' removes this one")
 	}
 	if _, err := ParseRecipient(recipient); err != nil {
 		return nil, bad(keyRecipient, err)
