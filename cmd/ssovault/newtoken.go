@@ -5,8 +5,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -17,7 +15,6 @@ import (
 	"ssovault/internal/secret"
 	"ssovault/internal/sks"
 	"ssovault/internal/vault"
-	"ssovault/internal/wizard"
 )
 
 // newToken are the flags that name a token which this folder does not use yet,
@@ -140,7 +137,7 @@ func isFile(path string) bool {
 // pickToken finds the token that was named, or asks for it.
 func (a *app) pickToken(ctx context.Context, name string, tokens []sks.Token) (sks.Token, error) {
 	if name != "" || !a.attended() {
-		token, err := wizard.FindToken(tokens, name)
+		token, err := sks.FindToken(tokens, name)
 		return token, fault.Wrap(fault.Usage, err, "the new token")
 	}
 	q, err := a.questions(ctx)
@@ -153,7 +150,7 @@ func (a *app) pickToken(ctx context.Context, name string, tokens []sks.Token) (s
 		if err != nil {
 			return sks.Token{}, err
 		}
-		token, err := wizard.FindToken(tokens, answer)
+		token, err := sks.FindToken(tokens, answer)
 		if err == nil {
 			q.say("  found: %s", token)
 			return token, nil
@@ -162,21 +159,13 @@ func (a *app) pickToken(ctx context.Context, name string, tokens []sks.Token) (s
 	}
 }
 
-// typeOf is the type of a device: by its library, the present configuration or
-// what the token says of its maker.
+// typeOf is the type of a device: the present one, if its library is that, else
+// what library and token tell.
 func typeOf(library string, t sks.Token, had *vault.SKS) string {
-	for _, v := range sks.Vendors() {
-		if slices.Contains(v.Libraries, library) {
-			return v.Name
-		}
-	}
-	switch {
-	case had != nil && had.Library == library:
+	if had != nil && had.Library == library {
 		return had.Type
-	case strings.HasPrefix(t.Manufacturer, sks.SoftHSM):
-		return sks.SoftHSM // whose tokens do not bear two processes at once
 	}
-	return sks.Other
+	return sks.VendorOf(library, t).Name
 }
 
 // readNewPIN reads the PIN from its source, or asks for it.

@@ -310,7 +310,7 @@ func (a *app) carryOut(ctx context.Context, o recoverOptions, r *rescue, e entry
 		}
 		return err
 	}
-	plan := vault.Plan{Settings: r.settings, Known: max(m.Generation, r.traces.Newest.Generation), Now: a.now()}
+	plan := vault.Plan{Settings: r.settings, Generation: max(m.Generation, r.traces.Newest.Generation), Now: a.now()}
 	var store sks.Store
 	var token sks.Token
 	if !o.clear {

@@ -27,9 +27,10 @@ type Plan struct {
 	PIN secret.Value
 	// Present is what lies in the folder now, or nil: its generation counts on.
 	Present *Contents
-	// Known is the highest generation that is known from elsewhere.
-	Known uint64
-	Now   time.Time
+	// Generation is the newest save that is known of elsewhere, as of a token
+	// that is left: the new one goes on from there.
+	Generation uint64
+	Now        time.Time
 }
 
 // Outcome is what Configure did.
@@ -45,10 +46,10 @@ type Outcome struct {
 // remember it. store is logged in to the plan's token; it is nil for a plan in
 // the clear. A failure before the commit leaves folder and token as they were.
 func (f *Folder) Configure(ctx context.Context, p Plan, store sks.Store, token sks.Token) (Outcome, error) {
-	save := Save{Settings: p.Settings, Files: p.Files, PIN: p.PIN, Now: p.Now, Generation: p.Known}
+	save := Save{Settings: p.Settings, Files: p.Files, PIN: p.PIN, Generation: p.Generation, Now: p.Now}
 	var inUse sks.KeyID
 	if p.Present != nil && p.Present.Mode == ModeSealed {
-		save.Generation = max(p.Known, p.Present.Mark().Generation)
+		save.Generation = max(p.Generation, p.Present.Mark().Generation)
 		inUse = p.Present.SKS.KeyID
 	}
 	if p.SKS == nil {
