@@ -255,7 +255,7 @@ func (r *rescue) compare(a *app, o recoverOptions, id recovery.Identity) error {
 	}
 	newest := r.traces.Newest
 	switch {
-	case newest.Generation == 0:
+	case newest.Generation == 0 || newest.Instance != m.Instance:
 	case m.Generation > 0 && newest.Generation > m.Generation, newest.Time.After(m.Time):
 		warn("the sealed files in data/ are newer (generation %d, %s) than the recovery file (%d, %s): what was changed since is lost",
 			newest.Generation, newest.Time.Format(time.RFC3339), m.Generation, m.Time.Format(time.RFC3339))
