@@ -126,7 +126,7 @@ func (a *app) recoveryInit(ctx context.Context, o initOptions) error {
 			return err
 		}
 	}
-	setup, key, err := o.make()
+	setup, key, err := o.newSetup()
 	if err != nil {
 		return err
 	}
@@ -155,6 +155,9 @@ func (a *app) recoveryInit(ctx context.Context, o initOptions) error {
 		if err := setup.Write(save.Settings.Instance); err != nil {
 			return false, err
 		}
+		if len(papers) == 0 {
+			return true, nil
+		}
 		save.Dealt = true
 		return true, s.folder.WriteOut(setup.Public(), papers)
 	})
@@ -170,8 +173,8 @@ func (a *app) recoveryInit(ctx context.Context, o initOptions) error {
 	return a.printInit(report, o)
 }
 
-// make makes the setup, and the identity's key where one is generated.
-func (o *initOptions) make() (s recovery.Setup, key secret.Value, err error) {
+// newSetup makes the setup, and the identity's key where one is generated.
+func (o *initOptions) newSetup() (s recovery.Setup, key secret.Value, err error) {
 	s = recovery.Setup{Recipient: o.recipient, Shares: o.shares, Key: recovery.NewSigningKey()}
 	if o.generate {
 		key = recovery.NewKey()

@@ -64,7 +64,7 @@ of the new token comes from --to-pin-source, or is asked for and kept in BASE/sk
 			if err := o.check(a); err != nil {
 				return err
 			}
-			return a.recover(cmd.Context(), o)
+			return a.bringBack(cmd.Context(), o)
 		},
 	}
 	f := c.Flags()
@@ -106,9 +106,9 @@ func (o *recoverOptions) check(a *app) error {
 	return o.token.check()
 }
 
-// recover opens a recovery file and saves what it holds. Nothing is locked
+// bringBack opens a recovery file and saves what it holds. Nothing is locked
 // while somebody thinks; before the save everything is looked at again.
-func (a *app) recover(ctx context.Context, o recoverOptions) error {
+func (a *app) bringBack(ctx context.Context, o recoverOptions) error {
 	if err := a.hidden.Hide(o.token.variables()...); err != nil {
 		return err
 	}

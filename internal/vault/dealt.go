@@ -123,10 +123,10 @@ func (f *Folder) TakeBack() error {
 // wrote tells whether a file is of this very recovery.
 func (d dealt) wrote(path string) (bool, error) {
 	b, err := durable.Read(path, recovery.MaxIdentityFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
+	switch c := fault.Of(err); {
+	case errors.Is(err, fs.ErrNotExist), c == fault.NotPermitted, c == fault.Malformed:
+		return false, nil // gone with its medium, or something else by now
+	case err != nil:
 		return false, err
 	}
 	defer clear(b)

@@ -223,7 +223,7 @@ func Readable(path string, b []byte) ([]byte, bool) {
 	case SKSFile:
 		_, err := parseSKS(b)
 		return b, err == nil
-	case journalFile, filepath.Base(pendingEntry), "pin-refused", "last-failure.json":
+	case journalFile, filepath.Base(pendingEntry), filepath.Base(dealtEntry), "pin-refused", "last-failure.json":
 		return b, len(b) <= maxJournal && json.Valid(b)
 	}
 	return nil, false
