@@ -23,7 +23,7 @@ type newToken struct{ token, library, role, source string }
 
 func (n *newToken) flags(f *pflag.FlagSet, tokenFlag string) {
 	f.StringVar(&n.token, tokenFlag, "", "the `token` that the new key is made in: its label, serial number or slot number")
-	f.StringVar(&n.library, "library", "", "its PKCS#11 library (default: the present one, else the first usual one on this machine)")
+	f.StringVar(&n.library, "library", "", "its PKCS#11 library `file` (default: the present one, else the first usual one on this machine)")
 	f.StringVar(&n.role, "role", string(sks.RoleUser), "the role that logs in")
 	f.StringVar(&n.source, "to-pin-source", "", "where the `source` of the new token's PIN is; without it the PIN is asked for and kept in BASE/sks.pin")
 }

@@ -91,8 +91,16 @@ func (p Public) Who() string {
 	if p.Shares.Split() {
 		return fmt.Sprintf("any %s custodians of the set %s", p.Shares, p.Set().Short())
 	}
-	return "whoever holds the identity of " + p.Recipient
+	name := p.Recipient
+	if len(name) > longRecipient {
+		name = name[:longRecipient] + "…"
+	}
+	return "whoever holds the identity of " + name
 }
+
+// longRecipient is more than an X25519 recipient has; those of hybrid keys fill
+// a page.
+const longRecipient = 64
 
 // letters writes bytes for people: RFC 4648 base32 has no digits that look like
 // letters.
