@@ -259,8 +259,8 @@ func (a *app) showShares(ctx context.Context, papers []vault.Paper) error {
 	defer q.clearScreen()
 	for i, p := range papers {
 		q.clearScreen()
-		q.say("Custodian %d of %d, alone at this screen: press Enter to see your share.", i+1, len(papers))
-		if _, err := q.ask("", ""); err != nil {
+		q.say("Custodian %d of %d, alone at this screen.", i+1, len(papers))
+		if _, err := q.ask("Press Enter to see your share", ""); err != nil {
 			return err
 		}
 		q.clearScreen()
