@@ -15,7 +15,7 @@ import (
 var floors = [][]string{
 	{"fault", "secret", "durable", "owner"},
 	{"properties", "keystore", "saml", "pin", "sks"},
-	{"encp", "cryptoki"},
+	{"encp", "cryptoki", "recovery"},
 	{"isolate", "sks/p11", "sks/helper", "sks/memory", "sks/skstest"},
 	{"vault", "backup"},
 	{"wizard", "doctor", "launch", "answers"},
@@ -38,7 +38,8 @@ var keepers = map[string][]string{
 	"github.com/rs/zerolog":                      {"ssovault/cmd/ssovault"},
 	"github.com/spf13/cobra":                     {"ssovault/cmd/ssovault"},
 	"github.com/klauspost/compress/zstd":         {"ssovault/internal/backup"},
-	"filippo.io/age":                             {"ssovault/internal/backup"},
+	"filippo.io/age":                             {"ssovault/internal/backup", "ssovault/internal/recovery"},
+	"github.com/getsops/sops/v3/shamir":          {"ssovault/internal/recovery"},
 	"github.com/schollz/progressbar/v3":          {"ssovault/cmd/ssovault"},
 	"ssovault/internal/sks/p11":                  {"ssovault/internal/sks/helper"},
 	"ssovault/internal/sks/memory":               {}, // tests only

@@ -81,7 +81,7 @@ func TestHealthy(t *testing.T) {
 			t.Errorf("%+v", l)
 		}
 	}
-	want := "folder modes library token tries login key attributes AES/GCM proof files unseal generation certificate disk swap backup orphans"
+	want := "folder modes library token tries login key attributes AES/GCM proof files unseal generation certificate recovery disk swap backup orphans"
 	if got := strings.Join(order, " "); got != want {
 		t.Errorf("checks\n%s, want\n%s", got, want)
 	}

@@ -176,7 +176,12 @@ func advance(ctx context.Context, store sks.Store, instance string, m sks.Mark) 
 
 // Change saves other settings under the same key, or in the clear when SKS is
 // off: one save. The Contents are those that the settings were read from.
-func (f *Folder) Change(ctx context.Context, c *Contents, s Save, store sks.Store) (sks.Mark, error) {
+func (f *Folder) Change(ctx context.Context, c *Contents, s Save, store sks.Store) (_ sks.Mark, err error) {
+	defer func() {
+		if err != nil && s.Dealt {
+			err = errors.Join(err, f.TakeBack())
+		}
+	}()
 	if c.Mode == ModeClear {
 		mark, _, err := f.commit(ctx, s, nil)
 		return mark, err
@@ -186,7 +191,6 @@ func (f *Folder) Change(ctx context.Context, c *Contents, s Save, store sks.Stor
 	}
 	present := c.SKS
 	s.SKS = &present
-	var err error
 	if s.Generation, err = generationOf(ctx, store, c.SKS.Instance, c.Mark().Generation); err != nil {
 		return sks.Mark{}, err
 	}
