@@ -46,7 +46,8 @@ show "$ssovault" status
 
 step "One broken byte"
 cp "$demo/base/data/shared.encp" "$demo/in/shared.encp"
-printf '\xff' | dd of="$demo/base/data/shared.encp" bs=1 seek=700 conv=notrunc status=none
+byte=$(od -An -tu1 -j700 -N1 "$demo/base/data/shared.encp")
+printf "\\x$(printf %x $((byte ^ 1)))" | dd of="$demo/base/data/shared.encp" bs=1 seek=700 conv=notrunc status=none
 status=0
 show "$ssovault" run -- "$here/service.sh" || status=$?
 echo "exit status $status"
