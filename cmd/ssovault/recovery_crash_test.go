@@ -33,17 +33,17 @@ type lostScene struct {
 }
 
 var rescuings = []rescuing{
-	{name: "first init", only: "file", args: (*lostScene).initArgs, check: (*lostScene).checkInit, prepare: func(*lostScene) {}},
+	{name: "first init", only: "file kill", args: (*lostScene).initArgs, check: (*lostScene).checkInit, prepare: func(*lostScene) {}},
 	{name: "another init", args: (*lostScene).initArgs, check: (*lostScene).checkInit, prepare: (*lostScene).withIdentity},
-	{name: "init in the clear", only: "file", args: (*lostScene).initArgs, check: (*lostScene).checkInit, prepare: func(s *lostScene) {
+	{name: "init in the clear", only: "file kill", args: (*lostScene).initArgs, check: (*lostScene).checkInit, prepare: func(s *lostScene) {
 		s.withIdentity()
 		s.must("-disableSKS")
 	}},
 	{name: "open", args: (*lostScene).openArgs, check: (*lostScene).checkOpen, prepare: (*lostScene).loseToken},
-	{name: "open in the clear", only: "file", check: (*lostScene).checkOpen, prepare: (*lostScene).loseToken, args: func(s *lostScene) []string {
+	{name: "open in the clear", only: "file kill", check: (*lostScene).checkOpen, prepare: (*lostScene).loseToken, args: func(s *lostScene) []string {
 		return append([]string{"recovery", "open", "--in-the-clear", "--yes"}, s.first...)
 	}},
-	{name: "open without the sealed files", only: "file", args: (*lostScene).openArgs, check: (*lostScene).checkOpen, prepare: func(s *lostScene) {
+	{name: "open without the sealed files", only: "file kill", args: (*lostScene).openArgs, check: (*lostScene).checkOpen, prepare: func(s *lostScene) {
 		s.loseToken()
 		for _, name := range []string{"instance.encp", "shared.encp", "sks.properties"} {
 			s.removeData(name)
