@@ -49,6 +49,7 @@ data/recovery.age. Backups that hold one are still opened by its identity.`,
 				return err
 			}
 			return a.change(cmd.Context(), access{}, func(_ *session, save *vault.Save) (bool, error) {
+				save.DropRecovery = true
 				return recovery.Remove(save.Settings.Instance), nil
 			})
 		},

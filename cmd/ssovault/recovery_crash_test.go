@@ -28,27 +28,27 @@ type lostScene struct {
 	*connector
 	out   string // where shares and identities go
 	fresh p11test.Tok
-	first []string // flags that open the recovery of before
-	data  map[string]string
+	first []string          // flags that open the recovery of before
+	was   map[string]string // data/ before
 }
 
 var rescuings = []rescuing{
-	{name: "first init", only: "file", args: (*lostScene).initArgs, check: (*lostScene).checkInit, prepare: func(*lostScene) {}},
+	{name: "first init", only: "file kill", args: (*lostScene).initArgs, check: (*lostScene).checkInit, prepare: func(*lostScene) {}},
 	{name: "another init", args: (*lostScene).initArgs, check: (*lostScene).checkInit, prepare: (*lostScene).withIdentity},
-	{name: "init in the clear", only: "file", args: (*lostScene).initArgs, check: (*lostScene).checkInit, prepare: func(s *lostScene) {
+	{name: "init in the clear", only: "file kill", args: (*lostScene).initArgs, check: (*lostScene).checkInit, prepare: func(s *lostScene) {
 		s.withIdentity()
 		s.must("-disableSKS")
 	}},
 	{name: "open", args: (*lostScene).openArgs, check: (*lostScene).checkOpen, prepare: (*lostScene).loseToken},
-	{name: "open in the clear", only: "file", check: (*lostScene).checkOpen, prepare: (*lostScene).loseToken, args: func(s *lostScene) []string {
+	{name: "open in the clear", only: "file kill", check: (*lostScene).checkOpen, prepare: (*lostScene).loseToken, args: func(s *lostScene) []string {
 		return append([]string{"recovery", "open", "--in-the-clear", "--yes"}, s.first...)
 	}},
-	{name: "open without the sealed files", only: "file", args: (*lostScene).openArgs, check: (*lostScene).checkOpen, prepare: func(s *lostScene) {
+	{name: "open without the sealed files", only: "file kill", args: (*lostScene).openArgs, check: (*lostScene).checkOpen, prepare: func(s *lostScene) {
 		s.loseToken()
 		for _, name := range []string{"instance.encp", "shared.encp", "sks.properties"} {
 			s.removeData(name)
 		}
-		s.data = s.dataTree()
+		s.was = s.dataTree()
 	}},
 }
 
@@ -74,7 +74,7 @@ func (s *lostScene) loseToken() {
 	s.withIdentity()
 	s.must("set", "admin_port=9999")
 	s.deleteToken(s.token)
-	s.data = s.dataTree()
+	s.was = s.dataTree()
 }
 
 // deleteToken removes a token for good.
@@ -203,7 +203,7 @@ func (s *lostScene) checkOpen(point string, code int, whole bool) {
 	case !isNew && (code == 0 || whole):
 		s.t.Errorf("%s: it said that all went well: %s", point, now)
 	case !isNew:
-		for name, text := range s.data {
+		for name, text := range s.was {
 			if got, ok := s.dataTree()[name]; !ok || got != text && !strings.HasPrefix(text, "d") {
 				s.t.Errorf("%s (exit %d): %s is not as it was", point, code, name)
 			}
@@ -215,7 +215,7 @@ func (s *lostScene) checkOpen(point string, code int, whole bool) {
 		kept, _ := filepath.Glob(s.base + "/data.before-recovery-*/recovery.age")
 		same := slices.ContainsFunc(kept, func(path string) bool {
 			b, err := os.ReadFile(path)
-			return err == nil && strings.HasSuffix(s.data["recovery.age"], string(b))
+			return err == nil && strings.HasSuffix(s.was["recovery.age"], string(b))
 		})
 		if !same {
 			s.t.Errorf("%s (exit %d): the old files are gone: %v", point, code, kept)

@@ -261,12 +261,43 @@ func TestRecoveryBelongsToItself(t *testing.T) {
 	if _, ok := s.dataTree()["recovery.age"]; ok || maps.Equal(before, s.dataTree()) {
 		t.Error("recovery.age is still there")
 	}
+	if kept, _ := filepath.Glob(s.base + "/data.before-*"); len(kept) > 0 {
+		t.Errorf("kept: %v", kept)
+	}
 	if got := s.must("recovery", "status"); !strings.Contains(got, "nobody can open the settings") {
 		t.Error(got)
 	}
 	if o := s.opens(s.first...); o.code != 12 {
 		t.Errorf("exit %d\n%s", o.code, o.stderr)
 	}
+}
+
+// A recovery file that was put into an empty folder is not lost by a dialog that
+// makes a new instance there.
+func TestStrayRecoveryFileIsKept(t *testing.T) {
+	s := newLostScene(t)
+	s.withIdentity()
+	file := readData(t, s.connector, "recovery.age")
+	s.wipeData()
+	if err := os.Mkdir(s.data(""), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(s.data("recovery.age"), []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.configure()
+	s.must("set", "admin_port=9999")
+	kept, _ := filepath.Glob(s.base + "/data.before-*/recovery.age")
+	if len(kept) != 1 {
+		t.Fatalf("%v", kept)
+	}
+	if b, err := os.ReadFile(kept[0]); err != nil || string(b) != file {
+		t.Errorf("it is another: %v", err)
+	}
+	if _, ok := s.dataTree()["recovery.age"]; ok {
+		t.Error("it is still in data/, which is another instance's now")
+	}
+	s.must("recovery", "open", "--force", "--in-the-clear", "--yes", "--file", kept[0], "--identity", s.in+"/identity.txt")
 }
 
 // Without the HSM it is said who can open the settings, and that the file fits.

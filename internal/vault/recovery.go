@@ -7,8 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 
+	"ssovault/internal/durable"
 	"ssovault/internal/fault"
 	"ssovault/internal/properties"
 	"ssovault/internal/recovery"
@@ -66,6 +70,30 @@ func (s *Save) secondWay(mark sks.Mark, plain Plain) ([]byte, error) {
 		s.SKS.Recovery = &RecoveryRecord{setup.Public(), hexDigest(file)}
 	}
 	return file, nil
+}
+
+// keepStray keeps a recovery file that the save removes although nobody asked
+// for it: somebody may have put it there alone, to open it, and then configured
+// the folder. One that has a second name is kept already.
+func (f *Folder) keepStray(s Save) error {
+	info, err := os.Lstat(f.Data(RecoveryFile))
+	if errors.Is(err, fs.ErrNotExist) || err == nil && s.DropRecovery {
+		return nil
+	}
+	if err != nil {
+		return fault.Wrap(durable.Cause(err), err, "look at data/%s", RecoveryFile)
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Nlink > 1 {
+		return nil
+	}
+	kept, err := f.makeKept("data"+string(BeforeConfig), s.Now)
+	if err != nil {
+		return err
+	}
+	if err := keep(f.Data(RecoveryFile), filepath.Join(kept, RecoveryFile)); err != nil {
+		return err
+	}
+	return durable.SyncFolder(kept)
 }
 
 func hexDigest(b []byte) string {

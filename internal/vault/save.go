@@ -48,6 +48,8 @@ type Save struct {
 	// Dealt: the identity or the shares of the recovery that the settings name
 	// were announced, and count with this save.
 	Dealt bool
+	// DropRecovery: an administrator wants data/recovery.age gone.
+	DropRecovery bool
 }
 
 // piece is one file of a save.
@@ -96,6 +98,9 @@ func (f *Folder) commit(ctx context.Context, s Save, key sks.Key) (mark sks.Mark
 	if second != nil {
 		pieces = append(pieces, piece{"data/" + RecoveryFile, second})
 	} else {
+		if err := f.keepStray(s); err != nil {
+			return mark, false, err
+		}
 		remove = append(remove, RecoveryFile)
 	}
 	for name, content := range s.Files {
