@@ -12,10 +12,10 @@ import (
 const (
 	// frameSize is how much goes into one zstd frame. The frames of an archive
 	// know nothing of each other, so that several processors can make them.
-	frameSize = 2 << 20
+	frameSize = 1 << 20
 	// maxWorkers bounds the memory, whatever the machine: a worker takes some
-	// 8 MiB.
-	maxWorkers = 4
+	// 4 MiB.
+	maxWorkers = 3
 )
 
 // frames compresses what is written to it into one zstd frame after the other,

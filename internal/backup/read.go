@@ -17,14 +17,14 @@ import (
 )
 
 // decoderMemory bounds the window that an archive may ask for.
-const decoderMemory = 4 * frameSize
+const decoderMemory = 8 << 20
 
 // An Archive is a backup that is being read. The manifest has been checked;
 // that the files are what it says is known only at the end of Walk.
 type Archive struct {
 	Manifest  Manifest
 	Encrypted bool
-	zstd      *zstd.Decoder
+	zstd      *unframes
 	count     *counter
 	tar       *tar.Reader
 }
@@ -49,8 +49,7 @@ func Open(r io.Reader, keys Keys) (a *Archive, err error) {
 	if err != nil {
 		return nil, err
 	}
-	z, err := zstd.NewReader(in, zstd.WithDecoderMaxMemory(decoderMemory), zstd.WithDecoderMaxWindow(decoderMemory),
-		zstd.WithDecoderLowmem(true), zstd.WithDecoderConcurrency(2))
+	z, err := newUnframes(in)
 	if err != nil {
 		return nil, readError(err, "its beginning")
 	}
