@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -137,6 +138,41 @@ func TestKeyRetireOpensTheFilesFirst(t *testing.T) {
 	k.holds("not opened", k.token, 1, 1)
 	k.bring("second.pin", []byte(k.second.PIN+"\n"))
 	k.must("key", "retire", "--yes", "--token", k.token.Serial, "--pin-source", "file:"+k.in+"/token.pin")
+	k.holds("retired", k.token, 0, 1)
+	k.must("unseal")
+}
+
+// An old copy in the clear says nothing of its age, and the live folder may use
+// the keys.
+func TestKeyRetireFromACopyInTheClear(t *testing.T) {
+	k := newKeyScene(t)
+	k.configure()
+	k.must("migrate", "--to-clear")
+	old := filepath.Join(k.dir, "old")
+	if err := exec.Command("cp", "-a", k.base, old).Run(); err != nil {
+		t.Fatal(err)
+	}
+	source := "file:" + k.in + "/token.pin"
+	token := []string{"--token", k.token.Serial, "--library", k.module.Path, "--pin-source", source}
+	k.must("migrate", "--to", k.token.Serial, "--library", k.module.Path, "--to-pin-source", source)
+	k.must("set", "admin_port=9999")
+	live := k.base
+	k.base = old
+	for _, args := range [][]string{{"--yes"}, {"--dry-run"}, {"--yes", "--ignore-missing-backups"}} {
+		k.unchanged(27, "--this-is-the-newest", append(append([]string{"key", "retire"}, token...), args...)...)
+	}
+	shown, code := k.onTerminal(nil, "never", "", append([]string{"key", "retire"}, token...)...)
+	if code != 27 || !strings.Contains(shown, "may be an old copy") {
+		t.Errorf("on a terminal: exit %d\n%s", code, shown)
+	}
+	k.holds("refused", k.token, 2, 1)
+	k.base = live
+	k.unchanged(2, "is for settings in the clear", "key", "retire", "--yes", "--this-is-the-newest")
+	k.must("unseal")
+
+	// An administrator knows that this one is the newest.
+	k.must("migrate", "--to-clear")
+	k.must(append([]string{"key", "retire", "--yes", "--this-is-the-newest"}, token...)...)
 	k.holds("retired", k.token, 0, 1)
 	k.must("unseal")
 }

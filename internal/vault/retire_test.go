@@ -188,7 +188,7 @@ func TestAnOlderCopyRetiresNothing(t *testing.T) {
 	i := newInstall(t)
 	i.configure()
 	a, b := i.read(InstanceEncp), i.read(SharedEncp)
-	may := func() (bool, error) { return i.contents().MayRetire(ctx, i.device.Store(), i.device.Token) }
+	may := func() (bool, error) { return i.contents().MayRetire(ctx, i.device.Store(), i.device.Token, false) }
 	if told, err := may(); err != nil || !told {
 		t.Errorf("the newest: %v, %v", told, err)
 	}
@@ -198,12 +198,26 @@ func TestAnOlderCopyRetiresNothing(t *testing.T) {
 	if _, err := may(); fault.Of(err) != fault.RolledBack {
 		t.Errorf("an older copy: %v", err)
 	}
+	clear := &Contents{Mode: ModeClear, Clear: Plain{Instance: []byte("instance_number=" + testInstance + "\n")}}
+	mayClear := func(newest bool) (bool, error) {
+		return clear.MayRetire(ctx, i.device.Store(), i.device.Token, newest)
+	}
+	if _, err := mayClear(false); fault.Of(err) != fault.RolledBack || !strings.Contains(fault.HintFor(err), "--this-is-the-newest") {
+		t.Errorf("in the clear, which carries no generation: %v", err)
+	}
+	if told, err := mayClear(true); err != nil || !told {
+		t.Errorf("in the clear, the newest by word: %v, %v", told, err)
+	}
+	clear.Clear.Instance = []byte("instance_number=999999999999\n")
+	if told, err := mayClear(false); err != nil || told {
+		t.Errorf("in the clear, never saved in this token: %v, %v", told, err)
+	}
 	i.device.CannotRemember = true
 	if told, err := may(); err != nil || told {
 		t.Errorf("a token that cannot remember: %v, %v", told, err)
 	}
-	if told, err := (&Contents{Mode: ModeClear}).MayRetire(ctx, i.device.Store(), i.device.Token); err != nil || told {
-		t.Errorf("in the clear: %v, %v", told, err)
+	if told, err := mayClear(false); err != nil || told {
+		t.Errorf("in the clear, a token that cannot remember: %v, %v", told, err)
 	}
 }
 
