@@ -56,9 +56,10 @@ certificates beside them. Without LABEL it is about all of them; the label of ea
 to be typed, or --yes said.
 
 A key stays while anything needs it: the files in data/, a kept folder (data.before-…),
-a backup in BASE/backups or one that 'ssovault backup FILE' wrote elsewhere. A backup
-that is gone counts as needing its key unless --ignore-missing-backups; an encrypted one
-may need any key, unless ssovault knows which or --identity or --passphrase opens it.
+a backup in BASE/backups or one that ssovault wrote elsewhere. A backup that is gone
+counts as needing its key unless 'ssovault backup prune' removed it, or you say
+--ignore-missing-backups; an encrypted one may need any key, unless ssovault knows which
+or --identity or --passphrase opens it, and so may whatever else lies in BASE/backups.
 Copies that ssovault does not know of are yours to think of: no key comes back.
 
 Before anything is removed the files in data/ are opened with their own key; and when the

@@ -100,19 +100,19 @@ func (c Creation) once(ctx context.Context) (out Created, err error) {
 		return out, err
 	}
 	defer t.discard()
-	if c.Path != "" { // before it is there: what is cut off here may be registered in vain, but not missed
-		fresh, enterErr := enter(c.Layout, t.names(1), out.Manifest)
-		out.Unregistered = enterErr
-		defer func() {
-			if err != nil && fresh && out.Path == "" {
-				_ = strike(c.Layout, t.names(1), out.Manifest)
-			}
-		}()
-	}
+	// Before it is there: what is cut off here may be registered in vain, but not missed.
+	name := t.names(t.taken)
+	fresh, enterErr := enter(c.Layout, name, out.Manifest)
+	out.Unregistered = enterErr
+	defer func() {
+		if err != nil && fresh && out.Path == "" {
+			_ = strike(c.Layout, name, out.Manifest)
+		}
+	}()
 	if err := write(t.buffer, out.Manifest, s, c.To, m); err != nil {
 		return out, fault.Wrap(durable.Cause(err), err, "back up")
 	}
-	if out.Path, out.Size, err = t.finish(); err == nil && c.Path == "" && out.Encrypted {
+	if out.Path, out.Size, err = t.finish(); err == nil && out.Path != name { // another one has that by now
 		_, out.Unregistered = enter(c.Layout, out.Path, out.Manifest)
 	}
 	return out, err
@@ -186,7 +186,7 @@ func (c Creation) open(m Manifest) (*target, error) {
 		if err := durable.MakeFolder(dir); err != nil {
 			return nil, err
 		}
-		if err := sweep(dir); err != nil {
+		if err := sweep(c.Layout, dir); err != nil {
 			return nil, err
 		}
 		t.names = func(n int) string { return filepath.Join(dir, nameOf(m, c.To.Any(), n)) }
@@ -310,18 +310,29 @@ func (t *target) discard() {
 	}
 }
 
-// sweep removes what backups left in a folder that were cut off.
-func sweep(dir string) error {
+// sweep removes what backups left in a folder that were cut off, and takes them
+// out of the register: they never came to be.
+func sweep(l vault.Layout, dir string) error {
 	left, err := filepath.Glob(filepath.Join(dir, ".ssovault-*"+tempSuffix))
 	if err != nil {
 		return err
 	}
-	for _, path := range left {
-		if err := removeLeft(path); err != nil {
+	for _, temp := range left {
+		if err := removeLeft(temp); err != nil {
 			return err
+		}
+		name := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(temp), "."), tempSuffix)
+		if !present(temp) && !present(filepath.Join(dir, name)) {
+			_ = Forget(l, filepath.Join(dir, name)) // in vain it only says one need too many
 		}
 	}
 	return nil
+}
+
+// present tells whether there is something, as far as that can be told.
+func present(path string) bool {
+	there, err := durable.Exists(path)
+	return there || err != nil
 }
 
 // removeLeft removes the beginning of an archive, unless somebody is still
