@@ -310,7 +310,8 @@ func TestRecoveryStatusAndDoctor(t *testing.T) {
 	}{
 		"as it is": {nil, "of the present save", "ok    recovery      any 2 of 3 custodians"},
 		"missing":  {func() { s.removeData("recovery.age") }, "missing", "but data/recovery.age is missing"},
-		"another":  {func() { s.edit("recovery.age", func(b []byte) []byte { return append(b, 'x') }) }, "another save", "is not of this save"},
+		"another":  {func() { s.edit("recovery.age", func(b []byte) []byte { return append(b, 'x') }) }, "damaged or not of this save", "is damaged or not of this save"},
+		"a bit":    {func() { s.edit("recovery.age", func(b []byte) []byte { b[len(b)/2] ^= 1; return b }) }, "damaged or not of this save", "is damaged or not of this save"},
 		"edited":   {func() { s.setSKS("recovery.shares", "2 of 4") }, "2 of 4", "says otherwise than the sealed settings"},
 	} {
 		pristine := newPristine(s.connector)
@@ -346,6 +347,39 @@ func TestRecoveryFromABackup(t *testing.T) {
 	}
 	s.must(s.openArgs()...)
 	s.must("run", "--", "/bin/true")
+}
+
+// A recovery file that opens nothing is whole in the backup: it is said when it
+// is made, when it is tried and when it comes back.
+func TestBackupOfABadRecoveryFile(t *testing.T) {
+	s := newLostScene(t)
+	s.withIdentity()
+	const help = "without the HSM nobody can open these settings"
+	for state, row := range map[string]struct {
+		spoil func()
+		says  string
+	}{
+		"current": {func() {}, ""},
+		"other":   {func() { s.edit("recovery.age", func(b []byte) []byte { b[len(b)/2] ^= 1; return b }) }, "is damaged or not of this save"},
+		"missing": {func() { s.removeData("recovery.age") }, "is missing"},
+	} {
+		pristine := newPristine(s.connector)
+		row.spoil()
+		archive := filepath.Join(s.in, state+".tar.zst")
+		for _, args := range [][]string{
+			{"backup", "--plaintext", "--json", archive},
+			{"backup", "drill", "--json", archive},
+			{"restore", "--dry-run", "--json", archive},
+			{"restore", "--json", archive},
+		} {
+			o := s.run(args...)
+			warned := strings.Contains(o.stderr, help)
+			if o.code != 0 || warned != (row.says != "") || !strings.Contains(o.stderr, row.says) || !strings.Contains(o.stdout, `"recovery_file": "`+state+`"`) {
+				t.Errorf("%s: %v: exit %d\n%s%s", state, args, o.code, o.stdout, o.stderr)
+			}
+		}
+		pristine.restore()
+	}
 }
 
 // The PIN of the token may come from a variable, which nobody sees afterwards.

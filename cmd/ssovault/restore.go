@@ -94,6 +94,7 @@ func (a *app) printRestored(out restoredReport, o restoreOptions) error {
 	for _, w := range out.Warnings {
 		a.warn(w)
 	}
+	a.warnRecovery(out.Recovery, "; the next save writes it anew")
 	if out.Problem != nil && !o.mustOpen {
 		a.warn("the HSM does not open what is in the backup: " + out.Problem.Error + " (cause " + out.Problem.Cause + "); " + out.Problem.Hint)
 	}

@@ -47,6 +47,8 @@ type Created struct {
 	Encrypted bool     `json:"encrypted"`
 	Manifest  Manifest `json:"manifest"`
 	Skipped   []string `json:"skipped,omitempty"` // sockets and pipes
+	// Recovery is how the recovery file in it stands beside its settings.
+	Recovery vault.RecoveryState `json:"recovery_file"`
 	// Unregistered says why the register does not know of the archive, or nil:
 	// one that is retired may be the key that it needs.
 	Unregistered error `json:"-"`
@@ -95,6 +97,7 @@ func (c Creation) once(ctx context.Context) (out Created, err error) {
 	if err := out.Manifest.check(); err != nil {
 		return out, fault.New(fault.NotPermitted, "data/ cannot be backed up: %v", err).With("rename or remove what the message names")
 	}
+	out.Recovery = out.Manifest.Recovery(s.Contents)
 	t, err := c.open(out.Manifest)
 	if err != nil {
 		return out, err
