@@ -86,6 +86,9 @@ func (a *app) drill(ctx context.Context, archive *opened, acceptSKS bool, recove
 		for _, note := range notes {
 			a.warn(note)
 		}
+		if err := a.foreignPIN(f, present, c.SKS); err != nil {
+			return token, err
+		}
 		if plain, token, err = a.openCopy(ctx, f, c); err != nil {
 			return token, err
 		}

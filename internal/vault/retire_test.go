@@ -147,6 +147,38 @@ func TestKeysAreNeededByWhatIsSealedUnderThem(t *testing.T) {
 	}
 }
 
+// A file beside data/ whose name looks like that of a kept folder is none; a link
+// to a folder that is away may need any key.
+func TestKeptAreFolders(t *testing.T) {
+	i := newInstall(t)
+	i.configure()
+	if _, err := i.rekey(i.device, nil); err != nil {
+		t.Fatal(err)
+	}
+	f := i.open(Change)
+	if err := os.WriteFile(filepath.Join(i.base, "data.before-upgrade.tar"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if kept, err := f.Kept(); err != nil || len(kept) != 0 {
+		t.Errorf("%v, %v", kept, err)
+	}
+	if k := i.keyStates(f)[1]; !k.Free() {
+		t.Errorf("needed by %s", k.NeededBy())
+	}
+	if err := os.Symlink(filepath.Join(i.base, "away"), filepath.Join(i.base, "data.before-config-1")); err != nil {
+		t.Fatal(err)
+	}
+	if k := i.keyStates(f)[1]; k.Free() || !strings.Contains(k.NeededBy(), "leads to where nothing is") {
+		t.Errorf("needed by %s", k.NeededBy())
+	}
+	if err := os.Mkdir(filepath.Join(i.base, "away"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if kept, err := f.Kept(); err != nil || len(kept) != 1 || !i.keyStates(f)[1].Free() {
+		t.Errorf("%v, %v", kept, err)
+	}
+}
+
 // A key is removed by its id: another one of the same id would go with it.
 func TestKeyOfTheSameIDStays(t *testing.T) {
 	i := newInstall(t)
