@@ -41,6 +41,9 @@ func (s *lostScene) opens(flags ...string) outcome {
 	return s.run(append([]string{"recovery", "open", "--dry-run", "--in-the-clear"}, flags...)...)
 }
 
+// shareSet is the set that the name of a share's file bears.
+func shareSet(path string) string { return strings.Split(filepath.Base(path), "-")[3] }
+
 func byShares(files ...string) (flags []string) {
 	for _, f := range files {
 		flags = append(flags, "--share", f)
@@ -153,13 +156,15 @@ func TestRecoveryByShares(t *testing.T) {
 		"one":             {byShares(mine[1]), "", 2, []string{"2 of 3 shares are needed, 1 was given"}},
 		"one twice":       {byShares(mine[1], mine[1]), "", 2, []string{"are the same share (2 of 3)"}},
 		"another set's":   {byShares(mine[0], older[1]), "", 2, []string{mine[0], older[1]}},
-		"an older set":    {byShares(older...), "", 2, []string{"this identity does not open the recovery file"}},
+		"an older set":    {byShares(older...), "", 2, []string{"these shares do not open the recovery file: they are of the set " + shareSet(older[0]) + ", and data/ of the set " + shareSet(mine[0])}},
 		"a changed word":  {byShares(mine[0], word), "", 26, []string{word, "its words"}},
-		"a wrong letter":  {byShares(mine[0], letter), "", 26, []string{letter, "line 5"}},
+		"a wrong letter":  {byShares(mine[0], letter), "", 26, []string{letter, "line 5", "hint: leave this share out if enough others are there, or correct the line"}},
+		"a mark before":   {byShares(mine[0], s.bring("bom.txt", []byte("\uFEFF"+text(mine[1])))), "", 0, nil},
+		"marks in a pipe": {byShares("-"), "\uFEFF" + text(mine[0]) + "\uFEFF" + text(mine[2]), 0, nil},
 		"no such file":    {byShares(mine[0], s.in+"/none"), "", 2, []string{s.in + "/none"}},
 		"no share":        {byShares(mine[0], s.in+"/answers"), "", 28, []string{s.in + "/answers", "no share"}},
 		"an end too soon": {byShares("-"), text(mine[0])[:420], 2, []string{"share 1 of standard input"}},
-		"a slip":          {byShares("-"), text(letter), 2, []string{"share 1 of standard input", "line 5"}},
+		"a slip":          {byShares("-"), text(letter), 2, []string{"share 1 of standard input", "line 5", "hint: leave this share out"}},
 	} {
 		cmd := s.command(append([]string{"recovery", "open", "--dry-run", "--in-the-clear"}, row.flags...)...)
 		cmd.Stdin = strings.NewReader(row.stdin)
