@@ -325,15 +325,15 @@ func sweep(l vault.Layout, dir string) error {
 			return err
 		}
 		name := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(temp), "."), tempSuffix)
-		if !present(temp) && !present(filepath.Join(dir, name)) {
+		if !isThere(temp) && !isThere(filepath.Join(dir, name)) {
 			_ = Forget(l, filepath.Join(dir, name)) // in vain it only says one need too many
 		}
 	}
 	return nil
 }
 
-// present tells whether there is something, as far as that can be told.
-func present(path string) bool {
+// isThere tells whether there is something, as far as that can be told.
+func isThere(path string) bool {
 	there, err := durable.Exists(path)
 	return there || err != nil
 }

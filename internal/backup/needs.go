@@ -69,7 +69,7 @@ func (s Search) stored() (paths []string, all []vault.Need, err error) {
 	dir := Folder(s.Layout)
 	entries, err := os.ReadDir(dir)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && present(dir):
+	case errors.Is(err, fs.ErrNotExist) && isThere(dir):
 		return nil, []vault.Need{{By: dir, Any: true, Why: "it leads to where nothing is",
 			Advice: "is something not mounted? Else remove the link"}}, nil
 	case errors.Is(err, fs.ErrNotExist):

@@ -170,7 +170,7 @@ func (r *register) condense(l vault.Layout) {
 	said := map[sks.KeyID]bool{}
 	for i := len(r.Backups) - 1; i >= 0; i-- {
 		e := r.Backups[i]
-		if filepath.Dir(e.Path) != Folder(l) || present(e.Path) {
+		if filepath.Dir(e.Path) != Folder(l) || isThere(e.Path) {
 			continue
 		}
 		if said[e.Key] {
