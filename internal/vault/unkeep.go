@@ -1,7 +1,7 @@
 package vault
 
 import (
-	"bytes"
+	"crypto/subtle"
 	"errors"
 	"io/fs"
 	"os"
@@ -95,5 +95,5 @@ func sameContent(a, b string) (bool, error) {
 	}
 	present, err := durable.Read(b, maxFile)
 	defer clear(present)
-	return err == nil && bytes.Equal(content, present), err
+	return err == nil && subtle.ConstantTimeCompare(content, present) == 1, err // one may be the PIN
 }
