@@ -62,6 +62,7 @@ no password, is backed up only encrypted (--encrypt-to, --passphrase) or with
 			for _, name := range made.Skipped {
 				a.warn("data/" + name + " is a socket or a pipe and is not in the backup")
 			}
+			a.warnRecovery(made.Recovery, "; any 'ssovault set' writes it anew, then back up again")
 			if made.Unregistered != nil {
 				a.warn("'ssovault key retire' does not know of this backup: " + made.Unregistered.Error())
 			}
@@ -85,6 +86,17 @@ no password, is backed up only encrypted (--encrypt-to, --passphrase) or with
 		c.AddCommand(sub)
 	}
 	return c
+}
+
+// warnRecovery says that nobody can open a backup without the HSM although
+// somebody should.
+func (a *app) warnRecovery(state vault.RecoveryState, advice string) {
+	what := map[vault.RecoveryState]string{
+		vault.RecoveryMissing: "is missing", vault.RecoveryOther: "is damaged or not of this save",
+	}[state]
+	if what != "" {
+		a.warn("data/" + vault.RecoveryFile + " in the backup " + what + ": without the HSM nobody can open these settings from it" + advice)
+	}
 }
 
 // snapshot takes one under the shared lock.

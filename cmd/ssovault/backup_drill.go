@@ -23,6 +23,7 @@ func (a *app) backupDrillCommand() *cobra.Command {
 		Short: "Prove that a backup can be restored: read it whole and unseal it with the real key",
 		Long: `Drill reads all of FILE, or of the newest in BASE/backups, checks every file, and
 unseals the settings in it in memory, with the key in the HSM. It changes nothing.
+It warns when the recovery file in it is missing, damaged or of another save.
 
 Library and PIN source are those of this folder; where it has none for the token
 that the backup names, --accept-sks takes the backup's.`,
@@ -35,13 +36,14 @@ that the backup names, --accept-sks takes the backup's.`,
 				return err
 			}
 			defer archive.close()
-			token, err := a.drill(cmd.Context(), archive, acceptSKS)
+			v := archive.verified()
+			token, err := a.drill(cmd.Context(), archive, acceptSKS, &v.Recovery)
 			if err != nil {
 				return fault.Wrap(fault.Unclassified, err, "%s", archive.path)
 			}
 			a.log.Info().Str("command", a.command).Str("file", archive.path).Msg("the backup opens")
+			a.warnRecovery(v.Recovery, "")
 			if asJSON {
-				v := archive.verified()
 				v.Opened = true
 				return printJSON(a.out, v)
 			}
@@ -59,8 +61,9 @@ that the backup names, --accept-sks takes the backup's.`,
 	return c
 }
 
-// drill restores into memory and opens what is there.
-func (a *app) drill(ctx context.Context, archive *opened, acceptSKS bool) (token sks.Token, err error) {
+// drill restores into memory and opens what is there. It also tells how the
+// recovery file stands.
+func (a *app) drill(ctx context.Context, archive *opened, acceptSKS bool, recovery *vault.RecoveryState) (token sks.Token, err error) {
 	f, err := a.open(ctx, vault.Read)
 	if err != nil {
 		return token, err
@@ -72,6 +75,7 @@ func (a *app) drill(ctx context.Context, archive *opened, acceptSKS bool) (token
 		return token, err
 	}
 	defer func() { err = errors.Join(err, release()) }()
+	*recovery = archive.Manifest.Recovery(c)
 	plain := c.Clear
 	if c.Mode == vault.ModeSealed {
 		way := backup.WayIn{Present: present, Accept: acceptSKS}
@@ -81,6 +85,9 @@ func (a *app) drill(ctx context.Context, archive *opened, acceptSKS bool) (token
 		}
 		for _, note := range notes {
 			a.warn(note)
+		}
+		if err := a.foreignPIN(f, present, c.SKS); err != nil {
+			return token, err
 		}
 		if plain, token, err = a.openCopy(ctx, f, c); err != nil {
 			return token, err

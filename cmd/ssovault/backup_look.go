@@ -160,11 +160,13 @@ type verified struct {
 	Files      int         `json:"files"`
 	Bytes      int64       `json:"bytes"`
 	Opened     bool        `json:"opened"` // with the real key
+	// Recovery is how the recovery file in it stands; drill alone looks.
+	Recovery vault.RecoveryState `json:"recovery_file,omitempty"`
 }
 
 func (o *opened) verified() verified {
 	m := o.Manifest
-	return verified{o.path, o.Encrypted, m.Instance, m.Generation, m.SaveID, m.Key, m.Files(), m.Total(), false}
+	return verified{o.path, o.Encrypted, m.Instance, m.Generation, m.SaveID, m.Key, m.Files(), m.Total(), false, ""}
 }
 
 func (a *app) backupVerifyCommand() *cobra.Command {

@@ -68,7 +68,7 @@ others stays too. An encrypted backup whose key is not given counts as good.`,
 			plan, err := planPrune(cmd.Context(), all, policy, k, report)
 			done()
 			if err == nil && !dryRun {
-				err = a.prune(dir, plan)
+				err = a.prune(f.Layout, plan)
 			}
 			if err != nil {
 				return err
@@ -163,9 +163,22 @@ func badArchive(ctx context.Context, path string, k backup.Keys, report backup.P
 func locked(err error) bool { return errors.Is(err, backup.ErrLocked) }
 
 // prune removes what does not stay, oldest first: after a crash what is left
-// is a longer history, never a shorter one.
-func (a *app) prune(dir string, plan []pruned) error {
-	gone := 0
+// is a longer history, never a shorter one. Then it takes what is gone out of the
+// register: cut off before that, a key counts as needed for longer.
+func (a *app) prune(l vault.Layout, plan []pruned) (err error) {
+	var gone []string
+	defer func() {
+		if len(gone) == 0 {
+			return
+		}
+		if syncErr := durable.SyncFolder(backup.Folder(l)); syncErr != nil {
+			err = errors.Join(err, syncErr)
+			return
+		}
+		if forgetErr := backup.Forget(l, gone...); forgetErr != nil {
+			a.warn("'ssovault key retire' still counts what was removed: " + forgetErr.Error())
+		}
+	}()
 	for _, p := range slices.Backward(plan) {
 		if p.Keep {
 			continue
@@ -173,7 +186,7 @@ func (a *app) prune(dir string, plan []pruned) error {
 		if err := durable.Remove(p.Path); err != nil {
 			return err
 		}
-		gone++
+		gone = append(gone, p.Path)
 		a.log.Info().Str("command", a.command).Str("file", filepath.Base(p.Path)).Msg("backup removed")
 	}
 	for _, p := range plan {
@@ -181,8 +194,5 @@ func (a *app) prune(dir string, plan []pruned) error {
 			a.warn(p.Path + ": " + p.Damage)
 		}
 	}
-	if gone == 0 {
-		return nil
-	}
-	return durable.SyncFolder(dir)
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -159,7 +160,12 @@ func readNewPIN(ctx context.Context, pins pin.Reader, source pin.Source, label, 
 		return secret.Value{}, fault.New(fault.Usage, "the PIN of the token %s is needed, and there is no terminal to ask on", oneLine(label)).
 			With("say where it comes from: " + flag)
 	}
-	return pins.Read(ctx, source, "PIN of the token "+oneLine(label))
+	v, err := pins.Read(ctx, source, "PIN of the token "+oneLine(label))
+	if fault.Of(err) == fault.PINUnavailable {
+		name, _, _ := strings.Cut(flag, " ")
+		err = (&fault.Error{Cause: fault.PINUnavailable, Err: err}).With("look at the source that " + name + " names: it is absent or empty")
+	}
+	return v, err
 }
 
 // chooseLibrary is the library that was named, else the present one, else the

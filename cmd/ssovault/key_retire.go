@@ -20,6 +20,7 @@ type retireOptions struct {
 	token, library string
 	yes, dryRun    bool
 	ignoreMissing  bool
+	newest         bool
 	asJSON         bool
 	keys           archiveKeys
 }
@@ -55,13 +56,17 @@ certificates beside them. Without LABEL it is about all of them; the label of ea
 to be typed, or --yes said.
 
 A key stays while anything needs it: the files in data/, a kept folder (data.before-…),
-a backup in BASE/backups or one that 'ssovault backup FILE' wrote elsewhere. A backup
-that is gone counts as needing its key unless --ignore-missing-backups; an encrypted one
-may need any key, unless ssovault knows which or --identity or --passphrase opens it.
+a backup in BASE/backups or one that ssovault wrote elsewhere. A backup that is gone
+counts as needing its key unless 'ssovault backup prune' removed it, or you say
+--ignore-missing-backups; an encrypted one may need any key, unless ssovault knows which
+or --identity or --passphrase opens it, and so may whatever else lies in BASE/backups.
 Copies that ssovault does not know of are yours to think of: no key comes back.
 
 Before anything is removed the files in data/ are opened with their own key; and when the
-token remembers a newer state of them, this is an older copy and nothing is removed.
+token remembers a newer state of them, this is an older copy and nothing is removed
+(exit 27). Settings in the clear do not say how old they are: where the token remembers
+any save of the instance, --this-is-the-newest says that no other folder was saved
+later; --yes does not.
 
 --token names another token than the present one (after a migration), by label, serial or
 slot number; --library and --pin-source are then that token's.`,
@@ -93,6 +98,7 @@ slot number; --library and --pin-source are then that token's.`,
 	f.BoolVar(&o.yes, "yes", false, "do not ask")
 	f.BoolVar(&o.dryRun, "dry-run", false, "only say which keys could be removed, and what needs the others")
 	f.BoolVar(&o.ignoreMissing, "ignore-missing-backups", false, "backups that are not where they were written to need no key")
+	f.BoolVar(&o.newest, "this-is-the-newest", false, "settings in the clear: no copy of this folder was saved later")
 	f.BoolVar(&o.asJSON, "json", false, "print JSON")
 	o.keys.flags(c)
 	return c

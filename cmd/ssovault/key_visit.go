@@ -90,6 +90,10 @@ func (r *retiring) fill(ctx context.Context, g *ring) (err error) {
 		return err
 	}
 	c := g.contents
+	if r.newest && c.Mode == vault.ModeSealed {
+		return fault.New(fault.Usage, "--this-is-the-newest is for settings in the clear: sealed ones carry their generation").
+			With("'ssovault accept' makes sealed files the newest")
+	}
 	if possible, _ := c.NamedKey(r.label); r.label != "" && !possible {
 		return fault.New(fault.Usage, "%q is neither the label nor the id of a sealing key of instance %s", r.label, c.InstanceNumber()).
 			With("'ssovault key retire --dry-run' shows them")
@@ -108,7 +112,7 @@ func (r *retiring) fill(ctx context.Context, g *ring) (err error) {
 	if g.store, g.token, err = r.enter(ctx, f, c, other); err != nil {
 		return err
 	}
-	if g.told, err = c.MayRetire(ctx, g.store, g.token); err != nil {
+	if g.told, err = c.MayRetire(ctx, g.store, g.token, r.newest); err != nil {
 		return err
 	}
 	if g.keys, err = c.Keys(ctx, g.store, needs); err == nil {
@@ -135,7 +139,7 @@ func (r *retiring) meant(c *vault.Contents, keys []vault.KeyState) ([]vault.KeyS
 
 func untold(c *vault.Contents) string {
 	if c.Mode == vault.ModeClear {
-		return "the settings lie in the clear and carry no generation"
+		return "the settings lie in the clear, and this token remembers no save of them"
 	}
 	return "this token cannot remember a generation"
 }

@@ -25,7 +25,8 @@ func (a *app) migrateCommand() *cobra.Command {
 (a label, a serial or a slot number), and saves everything under it in one step, which
 is opened before it counts. Settings in the clear are sealed. Key and token before are
 left as they are, since backups made until now need them; 'ssovault key retire --token'
-removes that key when nothing does. --to-clear is -disableSKS.
+removes that key when nothing does. --to-clear is -disableSKS; it goes with no other
+flag of migrate, --json and --dry-run included.
 
 The PIN of the new token comes from --to-pin-source (--pin-source is that of the present
 one); without it, it is asked for on the terminal. The service gets it from

@@ -3,9 +3,12 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/term"
 
@@ -28,8 +31,16 @@ func (a *app) questions(ctx context.Context) (*questions, error) {
 		return nil, fault.Wrap(fault.Usage, err, "ask on the terminal")
 	}
 	q := &questions{tty: tty, in: bufio.NewReader(tty)}
-	q.stop = context.AfterFunc(ctx, func() { tty.Close() }) // ends the reading
+	q.stop = context.AfterFunc(ctx, q.interrupt)
 	return q, nil
+}
+
+// interrupt ends the reading, and leaves the terminal open: what it shows may
+// have to go.
+func (q *questions) interrupt() {
+	if q.tty.SetReadDeadline(time.Unix(1, 0)) != nil {
+		q.tty.Close() // a terminal that knows no deadline
+	}
 }
 
 // attended tells whether a person sits at standard input.
@@ -49,7 +60,11 @@ func (q *questions) ask(question, or string) (string, error) {
 	}
 	fmt.Fprintf(q.tty, "%s: ", question)
 	line, err := q.in.ReadString('\n')
-	if err != nil {
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, os.ErrClosed):
+		fmt.Fprintln(q.tty)
+		return "", fault.New(fault.Interrupted, "interrupted")
+	case err != nil:
 		return "", fault.Wrap(fault.Interrupted, err, "ask on the terminal")
 	}
 	if line = strings.TrimSpace(line); line == "" {

@@ -84,7 +84,7 @@ func describePublic(p *recovery.Public, state vault.RecoveryState) recoveryRepor
 func (r recoveryReport) fileSays() string {
 	return map[vault.RecoveryState]string{
 		vault.RecoveryCurrent: "of the present save",
-		vault.RecoveryOther:   "of another save than the sealed files: the next save writes it anew",
+		vault.RecoveryOther:   "damaged or not of this save: the next save writes it anew",
 		vault.RecoveryMissing: "missing: the next save writes it anew",
 		vault.RecoveryThere:   "there; in the clear nothing says of which save it is",
 	}[r.File]

@@ -179,6 +179,12 @@ func (s *lostScene) checkOpen(point string, code int, whole bool) {
 				s.t.Errorf("%s (exit %d): %s is not as it was", point, code, name)
 			}
 		}
+		// Who is cut off cannot clean up, nor where no call at all works any more;
+		// who failed leaves no folder behind.
+		cut := strings.Contains(point, "kill") || strings.Contains(point, "power") || strings.Contains(point, "ENOSPC+")
+		if kept, _ := filepath.Glob(s.base + "/*.before-recovery-*"); len(kept) > 0 && !cut {
+			s.t.Errorf("%s (exit %d): nothing was replaced, and it left %v", point, code, kept)
+		}
 		if o := s.run(append([]string{"recovery", "open", "--dry-run", "--in-the-clear"}, s.first...)...); o.code != 0 {
 			s.t.Errorf("%s (exit %d): it cannot be recovered any more: exit %d\n%s", point, code, o.code, o.stderr)
 		}

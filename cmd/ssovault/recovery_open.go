@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -166,7 +167,7 @@ func (a *app) tryRescue(ctx context.Context, o recoverOptions, r *rescue, d dest
 }
 
 // carryOut asks, and makes the one save.
-func (a *app) carryOut(ctx context.Context, o recoverOptions, r *rescue, d destination) error {
+func (a *app) carryOut(ctx context.Context, o recoverOptions, r *rescue, d destination) (err error) {
 	where := "under a new key in the token " + d.token.String()
 	if o.clear {
 		where = "in the clear"
@@ -208,7 +209,13 @@ func (a *app) carryOut(ctx context.Context, o recoverOptions, r *rescue, d desti
 	if err := f.CloseToOthers(); err != nil {
 		return err
 	}
-	if r.out.Kept, err = f.KeepAside(vault.BeforeRecovery, a.now()); err != nil {
+	keptAt := a.now()
+	defer func() {
+		if err != nil { // nothing may have been replaced
+			err = errors.Join(err, f.Unkeep(vault.BeforeRecovery, keptAt))
+		}
+	}()
+	if r.out.Kept, err = f.KeepAside(vault.BeforeRecovery, keptAt); err != nil {
 		return err
 	}
 	done, err := f.Configure(ctx, plan, store, token)

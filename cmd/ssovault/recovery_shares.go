@@ -72,12 +72,12 @@ func (a *app) pipedShares(ctx context.Context, all []recovery.Named) ([]recovery
 	n := 1
 	name := func() string { return fmt.Sprintf("share %d of standard input", n) }
 	for line := range bytes.Lines(text) {
-		line := strings.TrimSpace(string(line))
+		line := strings.TrimSpace(strings.TrimPrefix(string(line), recovery.ByteOrderMark))
 		if line == "" || strings.HasPrefix(line, "ssovault") || strings.Contains(line, ":") {
 			continue // the words above the lines
 		}
 		if err := t.Add(line); err != nil {
-			return all, fault.Wrap(fault.Usage, err, "%s", name())
+			return all, (&fault.Error{Op: name(), Cause: fault.Usage, Err: err}).With(recovery.LeaveOut)
 		}
 		if !t.Whole() {
 			continue

@@ -57,10 +57,14 @@ func TestRecoveryAtTheTerminal(t *testing.T) {
 			t.Errorf("%q: exit %d, want %d\n%s", answer, code, want, shown)
 		}
 	}
-	// Ctrl-C at a share leaves everything as it is.
+	// Ctrl-C at a share leaves everything as it is, and nothing on the screen.
 	before := s.tree()
-	if _, code := s.onTerminal(nil, ": ", "\x03", "recovery", "init", "--generate", "--shares", "3", "--threshold", "2", "--yes"); code != 130 && code != 128+2 {
-		t.Errorf("exit %d", code)
+	for _, answers := range [][]string{nil, {""}} {
+		shown, code := s.onTerminal(answers, ": ", "\x03", "recovery", "init", "--generate", "--shares", "3", "--threshold", "2", "--yes")
+		_, after, cleared := strings.Cut(shown, "^C")
+		if code != 130 || !cleared || !strings.Contains(after, "\x1b[2J") || !strings.Contains(after, "ssovault: interrupted\n") || strings.Contains(after, "already closed") {
+			t.Errorf("exit %d\n%q", code, shown)
+		}
 	}
 	if diff := cmp.Diff(before, s.tree()); diff != "" {
 		t.Error(diff)

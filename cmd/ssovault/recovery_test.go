@@ -44,6 +44,9 @@ func (s *lostScene) opens(flags ...string) outcome {
 	return s.run(append([]string{"recovery", "open", "--dry-run", "--in-the-clear"}, flags...)...)
 }
 
+// shareSet is the set that the name of a share's file bears.
+func shareSet(path string) string { return strings.Split(filepath.Base(path), "-")[3] }
+
 func byShares(files ...string) (flags []string) {
 	for _, f := range files {
 		flags = append(flags, "--share", f)
@@ -156,13 +159,15 @@ func TestRecoveryByShares(t *testing.T) {
 		"one":             {byShares(mine[1]), "", 2, []string{"2 of 3 shares are needed, 1 was given"}},
 		"one twice":       {byShares(mine[1], mine[1]), "", 2, []string{"are the same share (2 of 3)"}},
 		"another set's":   {byShares(mine[0], older[1]), "", 2, []string{mine[0], older[1]}},
-		"an older set":    {byShares(older...), "", 2, []string{"this identity does not open the recovery file"}},
+		"an older set":    {byShares(older...), "", 2, []string{"these shares do not open the recovery file: they are of the set " + shareSet(older[0]) + ", and data/ of the set " + shareSet(mine[0])}},
 		"a changed word":  {byShares(mine[0], word), "", 26, []string{word, "its words"}},
-		"a wrong letter":  {byShares(mine[0], letter), "", 26, []string{letter, "line 5"}},
+		"a wrong letter":  {byShares(mine[0], letter), "", 26, []string{letter, "line 5", "hint: leave this share out if enough others are there, or correct the line"}},
+		"a mark before":   {byShares(mine[0], s.bring("bom.txt", []byte("\uFEFF"+text(mine[1])))), "", 0, nil},
+		"marks in a pipe": {byShares("-"), "\uFEFF" + text(mine[0]) + "\uFEFF" + text(mine[2]), 0, nil},
 		"no such file":    {byShares(mine[0], s.in+"/none"), "", 2, []string{s.in + "/none"}},
 		"no share":        {byShares(mine[0], s.in+"/answers"), "", 28, []string{s.in + "/answers", "no share"}},
 		"an end too soon": {byShares("-"), text(mine[0])[:420], 2, []string{"share 1 of standard input"}},
-		"a slip":          {byShares("-"), text(letter), 2, []string{"share 1 of standard input", "line 5"}},
+		"a slip":          {byShares("-"), text(letter), 2, []string{"share 1 of standard input", "line 5", "hint: leave this share out"}},
 	} {
 		cmd := s.command(append([]string{"recovery", "open", "--dry-run", "--in-the-clear"}, row.flags...)...)
 		cmd.Stdin = strings.NewReader(row.stdin)
@@ -313,7 +318,8 @@ func TestRecoveryStatusAndDoctor(t *testing.T) {
 	}{
 		"as it is": {nil, "of the present save", "ok    recovery      any 2 of 3 custodians"},
 		"missing":  {func() { s.removeData("recovery.age") }, "missing", "but data/recovery.age is missing"},
-		"another":  {func() { s.edit("recovery.age", func(b []byte) []byte { return append(b, 'x') }) }, "another save", "is not of this save"},
+		"another":  {func() { s.edit("recovery.age", func(b []byte) []byte { return append(b, 'x') }) }, "damaged or not of this save", "is damaged or not of this save"},
+		"a bit":    {func() { s.edit("recovery.age", func(b []byte) []byte { b[len(b)/2] ^= 1; return b }) }, "damaged or not of this save", "is damaged or not of this save"},
 		"edited":   {func() { s.setSKS("recovery.shares", "2 of 4") }, "2 of 4", "says otherwise than the sealed settings"},
 	} {
 		pristine := newPristine(s.connector)
@@ -349,6 +355,39 @@ func TestRecoveryFromABackup(t *testing.T) {
 	}
 	s.must(s.openArgs()...)
 	s.must("run", "--", "/bin/true")
+}
+
+// A recovery file that opens nothing is whole in the backup: it is said when it
+// is made, when it is tried and when it comes back.
+func TestBackupOfABadRecoveryFile(t *testing.T) {
+	s := newLostScene(t)
+	s.withIdentity()
+	const help = "without the HSM nobody can open these settings"
+	for state, row := range map[string]struct {
+		spoil func()
+		says  string
+	}{
+		"current": {func() {}, ""},
+		"other":   {func() { s.edit("recovery.age", func(b []byte) []byte { b[len(b)/2] ^= 1; return b }) }, "is damaged or not of this save"},
+		"missing": {func() { s.removeData("recovery.age") }, "is missing"},
+	} {
+		pristine := newPristine(s.connector)
+		row.spoil()
+		archive := filepath.Join(s.in, state+".tar.zst")
+		for _, args := range [][]string{
+			{"backup", "--plaintext", "--json", archive},
+			{"backup", "drill", "--json", archive},
+			{"restore", "--dry-run", "--json", archive},
+			{"restore", "--json", archive},
+		} {
+			o := s.run(args...)
+			warned := strings.Contains(o.stderr, help)
+			if o.code != 0 || warned != (row.says != "") || !strings.Contains(o.stderr, row.says) || !strings.Contains(o.stdout, `"recovery_file": "`+state+`"`) {
+				t.Errorf("%s: %v: exit %d\n%s%s", state, args, o.code, o.stdout, o.stderr)
+			}
+		}
+		pristine.restore()
+	}
 }
 
 // The PIN of the token may come from a variable, which nobody sees afterwards.

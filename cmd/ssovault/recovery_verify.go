@@ -42,7 +42,7 @@ func (a *app) openRescue(ctx context.Context, o recoverOptions, id recovery.Iden
 		}
 	}
 	if r.opened, err = recovery.Open(file, id); err != nil {
-		return nil, err
+		return nil, otherSet(f, id, err)
 	}
 	f.Close() // somebody may be asked
 	signer, err := a.trusted(ctx, o, id, r.opened)
@@ -65,6 +65,21 @@ func (a *app) openRescue(ctx context.Context, o recoverOptions, id recovery.Iden
 		r.out.Mode = "clear"
 	}
 	return r, nil
+}
+
+// otherSet says of shares that do not open a recovery file which set they are
+// of, and which one data/ is, if anything there says so.
+func otherSet(f *vault.Folder, id recovery.Identity, err error) error {
+	if id.Set == nil || fault.Of(err) != fault.Usage {
+		return err
+	}
+	c, _ := f.Scan(vault.BoundIgnored) // what is wrong with it is not the question
+	public, _, _ := f.Recovery(c)
+	if public == nil || public.Set() == *id.Set {
+		return fault.New(fault.Usage, "these shares, of the set %s, do not open the recovery file", id.Set.Short()).With(fault.HintFor(err))
+	}
+	return fault.New(fault.Usage, "these shares do not open the recovery file: they are of the set %s, and data/ of the set %s", id.Set.Short(), public.Set().Short()).
+		With("bring shares of the set that it was encrypted to; '--file' with recovery.age of a backup from the time of the others")
 }
 
 // trusted is the signer that is known from outside of the file.

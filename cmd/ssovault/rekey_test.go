@@ -93,7 +93,7 @@ func TestMigrate(t *testing.T) {
 		{2, "would only cost a try", []string{"--to", k.second.Serial, "--to-pin-source", "file"}},
 		{2, "another password", []string{"--to", k.second.Serial, "--to-pin-source", source, "--service-pin-source", "file:" + k.in + "/token.pin"}},
 		{2, "absolute path", []string{"--to", k.second.Serial, "--to-pin-source", "file:in/second.pin"}},
-		{22, "there is no file", []string{"--to", k.second.Serial, "--to-pin-source", "file:" + k.in + "/none"}},
+		{22, "hint: look at the source that --to-pin-source names", []string{"--to", k.second.Serial, "--to-pin-source", "file:" + k.in + "/none"}},
 		{2, "--role is user or cu", []string{"--to", k.second.Serial, "--role", "so"}},
 		{2, "--role cu needs --service-pin-source", []string{"--to", k.second.Serial, "--role", "cu"}},
 		{2, "has no Crypto User", []string{"--to", k.second.Serial, "--role", "cu", "--to-pin-source", source, "--service-pin-source", "prompt"}},
@@ -158,6 +158,56 @@ func TestMigrate(t *testing.T) {
 	if o.code != 0 || !strings.Contains(o.stderr, "cannot erase them there") || !strings.Contains(o.stdout, ` -2" (id `) || k.must("unseal") != settings {
 		t.Errorf("exit %d\n%s%s", o.code, o.stdout, o.stderr)
 	}
+}
+
+// After a migration BASE/sks.pin is the new token's: a backup of before does not
+// cost a try at the old one.
+func TestBackupOfTheTokenBefore(t *testing.T) {
+	k := newKeyScene(t)
+	k.configure()
+	if err := os.WriteFile(filepath.Join(k.base, "sks.pin"), []byte(k.token.PIN), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k.setSKS("sks.pin", "file")
+	k.must("unseal")
+	archive := k.backup(filepath.Join(k.in, "before.tar.zst"))
+	k.must("migrate", "--to", k.second.Serial, "--to-pin-source", "file:"+k.in+"/second.pin", "--service-pin-source", "file")
+	kept, _ := filepath.Glob(k.base + "/sks.pin.before-config-*")
+	if len(kept) != 1 {
+		t.Fatal(kept)
+	}
+	own := "file:" + kept[0]
+	for _, row := range []struct {
+		code int
+		args []string
+	}{
+		{0, []string{"restore", "--dry-run", "--accept-sks", archive}},
+		{22, []string{"restore", "--dry-run", "--accept-sks", "--must-open", archive}},
+		{22, []string{"restore", "--dry-run", "--accept-sks", "--must-open", "--pin-source", "file", archive}},
+		{22, []string{"backup", "drill", "--accept-sks", archive}},
+	} {
+		k.unchanged(row.code, "no login was tried", row.args...)
+		k.unchanged(row.code, kept[0], row.args...)
+	}
+	k.unchanged(0, "can be restored", "restore", "--dry-run", "--accept-sks", "--must-open", "--pin-source", own, archive)
+	k.unchanged(0, "opened with the key", "backup", "drill", "--accept-sks", "--pin-source", own, archive)
+
+	before := k.token.Snapshot(t)
+	o := k.run("restore", "--accept-sks", "--must-open", archive)
+	if o.code != 22 || !strings.Contains(o.stdout, "kept: data.before-restore-") || !strings.Contains(o.stderr, "no login was tried") {
+		t.Errorf("exit %d\n%s%s", o.code, o.stdout, o.stderr)
+	}
+	if exists(k.base+"/run/pin-refused") || k.token.Snapshot(t) != before {
+		t.Error("the PIN was tried")
+	}
+	pin, err := os.ReadFile(kept[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(k.base, "sks.pin"), pin, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k.must("unseal")
 }
 
 // On a terminal the PIN of the new token is typed, and stored for the service.

@@ -48,6 +48,9 @@ library, the role and the PIN source stay as they are here. A folder that has no
 for the token of the backup asks on a terminal, or takes those of the backup with
 --accept-sks.
 
+The PIN in BASE/sks.pin is tried only on the token that this folder used: after a
+migration, --pin-source file:PATH names the PIN of the token before.
+
 It ends with 0 once restored, with a warning when this HSM cannot open what was
 restored; --must-open makes that a failure with its cause's exit status.`,
 		Example: `  ssovault restore --dry-run backups/ssovault-….tar.zst
@@ -94,6 +97,7 @@ func (a *app) printRestored(out restoredReport, o restoreOptions) error {
 	for _, w := range out.Warnings {
 		a.warn(w)
 	}
+	a.warnRecovery(out.Recovery, "; the next save writes it anew")
 	if out.Problem != nil && !o.mustOpen {
 		a.warn("the HSM does not open what is in the backup: " + out.Problem.Error + " (cause " + out.Problem.Cause + "); " + out.Problem.Hint)
 	}
@@ -159,6 +163,9 @@ func (a *app) tryRestore(ctx context.Context, archive *opened, o restoreOptions,
 		return nil, nil
 	}
 	c.SKS = *out.Access
+	if err := a.foreignPIN(f, r.WayIn.Present, c.SKS); err != nil {
+		return err, nil
+	}
 	plain, _, failed := a.openCopy(ctx, f, c)
 	plain.Wipe()
 	return failed, nil
@@ -185,14 +192,17 @@ func (a *app) restore(ctx context.Context, archive *opened, o restoreOptions, ou
 	m := archive.Manifest
 	a.log.Info().Str("command", a.command).Str("file", archive.path).Str("instance", m.Instance).Uint64("generation", m.Generation).
 		Str("save_id", m.SaveID).Str("kept", out.Kept).Msg("restored")
-	return a.opensNow(ctx, f), nil
+	return a.opensNow(ctx, f, r.WayIn.Present), nil
 }
 
 // opensNow tells why a start from the restored folder would fail. It changes
-// nothing, on the disk or in the token.
-func (a *app) opensNow(ctx context.Context, f *vault.Folder) error {
+// nothing, on the disk or in the token. before is what was there.
+func (a *app) opensNow(ctx context.Context, f *vault.Folder, before *vault.SKS) error {
 	c, err := f.Scan(vault.BoundPresent)
 	if err != nil || c.Mode != vault.ModeSealed {
+		return err
+	}
+	if err := a.foreignPIN(f, before, c.SKS); err != nil {
 		return err
 	}
 	if err := a.hideVariables(c.SKS); err != nil {

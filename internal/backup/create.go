@@ -47,6 +47,8 @@ type Created struct {
 	Encrypted bool     `json:"encrypted"`
 	Manifest  Manifest `json:"manifest"`
 	Skipped   []string `json:"skipped,omitempty"` // sockets and pipes
+	// Recovery is how the recovery file in it stands beside its settings.
+	Recovery vault.RecoveryState `json:"recovery_file"`
 	// Unregistered says why the register does not know of the archive, or nil:
 	// one that is retired may be the key that it needs.
 	Unregistered error `json:"-"`
@@ -95,24 +97,25 @@ func (c Creation) once(ctx context.Context) (out Created, err error) {
 	if err := out.Manifest.check(); err != nil {
 		return out, fault.New(fault.NotPermitted, "data/ cannot be backed up: %v", err).With("rename or remove what the message names")
 	}
+	out.Recovery = out.Manifest.Recovery(s.Contents)
 	t, err := c.open(out.Manifest)
 	if err != nil {
 		return out, err
 	}
 	defer t.discard()
-	if c.Path != "" { // before it is there: what is cut off here may be registered in vain, but not missed
-		fresh, enterErr := enter(c.Layout, t.names(1), out.Manifest)
-		out.Unregistered = enterErr
-		defer func() {
-			if err != nil && fresh && out.Path == "" {
-				_ = strike(c.Layout, t.names(1), out.Manifest)
-			}
-		}()
-	}
+	// Before it is there: what is cut off here may be registered in vain, but not missed.
+	name := t.names(t.taken)
+	fresh, enterErr := enter(c.Layout, name, out.Manifest)
+	out.Unregistered = enterErr
+	defer func() {
+		if err != nil && fresh && out.Path == "" {
+			_ = strike(c.Layout, name, out.Manifest)
+		}
+	}()
 	if err := write(t.buffer, out.Manifest, s, c.To, m); err != nil {
 		return out, fault.Wrap(durable.Cause(err), err, "back up")
 	}
-	if out.Path, out.Size, err = t.finish(); err == nil && c.Path == "" && out.Encrypted {
+	if out.Path, out.Size, err = t.finish(); err == nil && out.Path != name { // another one has that by now
 		_, out.Unregistered = enter(c.Layout, out.Path, out.Manifest)
 	}
 	return out, err
@@ -186,7 +189,7 @@ func (c Creation) open(m Manifest) (*target, error) {
 		if err := durable.MakeFolder(dir); err != nil {
 			return nil, err
 		}
-		if err := sweep(dir); err != nil {
+		if err := sweep(c.Layout, dir); err != nil {
 			return nil, err
 		}
 		t.names = func(n int) string { return filepath.Join(dir, nameOf(m, c.To.Any(), n)) }
@@ -310,18 +313,29 @@ func (t *target) discard() {
 	}
 }
 
-// sweep removes what backups left in a folder that were cut off.
-func sweep(dir string) error {
+// sweep removes what backups left in a folder that were cut off, and takes them
+// out of the register: they never came to be.
+func sweep(l vault.Layout, dir string) error {
 	left, err := filepath.Glob(filepath.Join(dir, ".ssovault-*"+tempSuffix))
 	if err != nil {
 		return err
 	}
-	for _, path := range left {
-		if err := removeLeft(path); err != nil {
+	for _, temp := range left {
+		if err := removeLeft(temp); err != nil {
 			return err
+		}
+		name := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(temp), "."), tempSuffix)
+		if !isThere(temp) && !isThere(filepath.Join(dir, name)) {
+			_ = Forget(l, filepath.Join(dir, name)) // in vain it only says one need too many
 		}
 	}
 	return nil
+}
+
+// isThere tells whether there is something, as far as that can be told.
+func isThere(path string) bool {
+	there, err := durable.Exists(path)
+	return there || err != nil
 }
 
 // removeLeft removes the beginning of an archive, unless somebody is still

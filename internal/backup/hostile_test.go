@@ -230,6 +230,7 @@ var hostileRows = []struct {
 	{"sizes that overflow", func(d *draft) {
 		d.manifest.Entries[1].Size, d.manifest.Entries[2].Size = 1<<50, 1<<50
 	}, "would have", 0},
+	{"one as large as all may be", func(d *draft) { d.manifest.Entries[1].Size = maxTotal }, `"cache/users.sql" alone 1125899906842624`, 0},
 	{"a tar size beyond the file", func(d *draft) { d.tar = inHeader("shared.properties", 124, "77777777777\x00") }, "in its manifest", 0},
 	{"more than the disk has", func(d *draft) {
 		d.manifest.Entries[3].Size = 1 << 49

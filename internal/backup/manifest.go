@@ -160,6 +160,7 @@ func checkEntries(entries []Entry) error {
 	folders := map[string]bool{".": true}
 	var last string
 	var total int64
+	var largest Entry
 	for i, e := range entries {
 		if err := checkName(e.Name); err != nil {
 			return err
@@ -173,8 +174,13 @@ func checkEntries(entries []Entry) error {
 			return hostile("it holds %q, but not the folder that it is in", e.Name)
 		case fs.FileMode(e.Mode)&^fs.ModePerm != 0:
 			return hostile("%q has the mode %o", e.Name, e.Mode)
-		case e.Size < 0 || e.Size > maxTotal-total:
+		case e.Size < 0 || e.Size > maxTotal:
 			return hostile("%q would have %d bytes", e.Name, e.Size)
+		case e.Size > maxTotal-total:
+			if e.Size > largest.Size {
+				largest = e
+			}
+			return hostile("its files would have more than %d bytes together, %q alone %d", maxTotal, largest.Name, largest.Size)
 		case e.Folder && (e.Size != 0 || e.SHA256 != ""):
 			return hostile("the folder %q has a content", e.Name)
 		case !e.Time.Equal(e.Time.Truncate(time.Second)) || e.Time.Year() < 1970 || e.Time.Year() > 9999:
@@ -185,6 +191,9 @@ func checkEntries(entries []Entry) error {
 		}
 		if e.Folder {
 			folders[e.Name] = true
+		}
+		if e.Size > largest.Size {
+			largest = e
 		}
 		last = e.Name
 		total += e.Size

@@ -48,11 +48,10 @@ func (s Search) Needs() ([]vault.Need, error) {
 		return nil, err
 	}
 	for path := range known {
-		if filepath.Dir(path) != Folder(s.Layout) {
-			paths = append(paths, path)
-		}
+		paths = append(paths, path)
 	}
 	slices.Sort(paths)
+	paths = slices.Compact(paths)
 	for _, path := range paths {
 		all = append(all, s.archive(path, known[path])...)
 	}
@@ -64,27 +63,48 @@ func (s Search) Needs() ([]vault.Need, error) {
 
 const ignoreThem = "if those backups are gone for good, say '--ignore-missing-backups'"
 
-// stored lists the files in BASE/backups, and names one that is being written.
+// stored lists what lies in BASE/backups, and names what nobody can look into:
+// an archive that is being written, a folder, the whole place when it is away.
 func (s Search) stored() (paths []string, all []vault.Need, err error) {
 	dir := Folder(s.Layout)
 	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && isThere(dir):
+		return nil, []vault.Need{{By: dir, Any: true, Why: "it leads to where nothing is",
+			Advice: "is something not mounted? Else remove the link"}}, nil
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil, nil
-	}
-	if err != nil {
+	case err != nil:
 		return nil, nil, fault.Wrap(durable.Cause(err), err, "list %s", dir)
 	}
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
 		switch {
-		case !e.Type().IsRegular():
-		case !strings.HasPrefix(e.Name(), "."):
+		case e.Type().IsRegular() && strings.HasPrefix(e.Name(), ".") && strings.HasSuffix(e.Name(), tempSuffix):
+			if beingWritten(path) {
+				all = append(all, vault.Need{By: path, Any: true, Why: "a backup is being written", Advice: "run it again when the backup is done"})
+			}
+		case e.IsDir():
+			if !vacant(path) {
+				all = append(all, vault.Need{By: path, Any: true, Why: "a folder may hold backups", Advice: lookAtIt})
+			}
+		default:
 			paths = append(paths, path)
-		case strings.HasSuffix(e.Name(), tempSuffix) && beingWritten(path):
-			all = append(all, vault.Need{By: path, Any: true, Why: "a backup is being written", Advice: "run it again when the backup is done"})
 		}
 	}
 	return paths, all, nil
+}
+
+const lookAtIt = "look at it, or move it out of backups/"
+
+// vacant tells of a folder that it holds nothing. What a file system check puts
+// into lost+found is no backup any more, and only root can see it.
+func vacant(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return filepath.Base(dir) == "lost+found"
+	}
+	return len(entries) == 0
 }
 
 // beingWritten tells whether another process holds an archive that has no name
@@ -122,8 +142,10 @@ func (s Search) archive(path string, known []sks.KeyID) (all []vault.Need) {
 		for _, id := range known {
 			all = append(all, vault.Need{By: path, Key: id})
 		}
-	case !recognised && !named, errors.Is(err, ErrLocked) && named && name.Instance != s.Instance:
-		// no archive, or none of this instance
+	case errors.Is(err, ErrLocked) && named && name.Instance != s.Instance:
+		// none of this instance
+	case !recognised && !named:
+		all = append(all, vault.Need{By: path, Any: true, Why: "ssovault does not know what it is", Advice: lookAtIt})
 	case errors.Is(err, ErrLocked):
 		all = append(all, vault.Need{By: path, Any: true, Why: "it is encrypted and may need this key",
 			Advice: "give its key with '--identity FILE', or '--passphrase'"})

@@ -48,6 +48,13 @@ func put(t *testing.T, path string, b []byte) {
 	}
 }
 
+func link(t *testing.T, to, path string) {
+	t.Helper()
+	if err := os.Symlink(to, path); err != nil {
+		t.Fatal(err)
+	}
+}
+
 const (
 	storedName = "ssovault-123456789012-g3-20261122-000000.tar.zst"
 	otherName  = "ssovault-999999999999-g3-20261122-000000.tar.zst"
@@ -86,6 +93,13 @@ func TestNeeds(t *testing.T) {
 			}
 		}
 	}
+	registeredHere := func(id sks.KeyID) func(*testing.T, scene) {
+		return func(t *testing.T, s scene) {
+			if _, err := enter(s.Layout, filepath.Join(Folder(s.Layout), storedName), needing(id)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	for _, c := range []struct {
 		name    string
 		prepare func(*testing.T, scene)
@@ -110,7 +124,44 @@ func TestNeeds(t *testing.T) {
 		}, want: "1"},
 		{name: "damaged", prepare: in(storedName, damaged), want: "?", why: "cannot be looked into"},
 		{name: "empty", prepare: in(storedName, nil), want: "?", why: "cannot be looked into"},
-		{name: "none of ours", prepare: in("notes.txt", []byte("hello"))},
+		{name: "none that ssovault knows", prepare: in("notes.txt", []byte("hello")), want: "?", why: "does not know what it is"},
+		{name: "packed by somebody", prepare: in("data.tgz", []byte{0x1f, 0x8b, 8}), want: "?", why: "data.tgz"},
+		{name: "a hidden one", prepare: in(".kept.tar.zst", plain), want: "1"},
+		{name: "a folder", prepare: func(t *testing.T, s scene) {
+			old := filepath.Join(Folder(s.Layout), "old")
+			if err := os.Mkdir(old, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			put(t, filepath.Join(old, storedName), plain)
+		}, want: "?", why: "a folder may hold backups"},
+		{name: "an empty folder", prepare: func(t *testing.T, s scene) {
+			if err := os.Mkdir(filepath.Join(Folder(s.Layout), "lost+found"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{name: "a link", prepare: func(t *testing.T, s scene) {
+			put(t, s.away, plain)
+			link(t, s.away, filepath.Join(Folder(s.Layout), "link.tar.zst"))
+		}, want: "?", why: "link.tar.zst"},
+		{name: "a link to nothing", prepare: func(t *testing.T, s scene) {
+			link(t, s.away, filepath.Join(Folder(s.Layout), storedName))
+		}, want: "?", why: storedName},
+		{name: "BASE/backups leads to nothing", prepare: func(t *testing.T, s scene) {
+			if _, err := enter(s.Layout, filepath.Join(Folder(s.Layout), storedName), needing(two)); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Remove(Folder(s.Layout)); err != nil {
+				t.Fatal(err)
+			}
+			link(t, s.away, Folder(s.Layout))
+		}, want: "2?", why: "leads to where nothing is"},
+		{name: "there is no BASE/backups", prepare: func(t *testing.T, s scene) {
+			if err := os.Remove(Folder(s.Layout)); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{name: "moved away from BASE/backups", prepare: registeredHere(one), want: "1", why: "not there any more"},
+		{name: "gone for good from BASE/backups", prepare: registeredHere(one), ignore: true},
 		{name: "elsewhere", prepare: away(plain, one), want: "1"},
 		{name: "elsewhere, encrypted", prepare: away(locked, two), want: "2"},
 		{name: "elsewhere, damaged", prepare: away(damaged, two), want: "2"},

@@ -20,16 +20,18 @@ import (
 )
 
 // The register, BASE/run/backups.json, knows of archives what nobody could see
-// when a key is to be retired: that there is one outside of BASE/backups, and
-// which key an encrypted one needs.
+// when a key is to be retired: that there is one outside of BASE/backups, or was
+// one there that is elsewhere now, and which key an encrypted one needs.
 
 // registerVersion is that of the register which this program writes.
 const registerVersion = 1
 
-// Bounds of the register: a daily backup for eleven years.
+// Bounds of the register: a daily backup for eleven years, all of them kept.
+// From condenseAt on it forgets what says nothing new.
 const (
 	maxRegister   = 1 << 20
 	maxRegistered = 4096
+	condenseAt    = 1024
 )
 
 // register is what lies in the file.
@@ -136,7 +138,9 @@ func enter(l vault.Layout, path string, m Manifest) (fresh bool, err error) {
 		if !fresh {
 			return false
 		}
-		r.Backups = slices.DeleteFunc(r.Backups, func(e registered) bool { return pruned(l, e.Path) })
+		if len(r.Backups) >= condenseAt {
+			r.condense(l)
+		}
 		if len(r.Backups) == maxRegistered {
 			r.Backups, r.More = r.Backups[1:], true
 		}
@@ -149,20 +153,48 @@ func enter(l vault.Layout, path string, m Manifest) (fresh bool, err error) {
 // canonical gives an archive in BASE/backups the one name that it is listed by,
 // whatever links lead there.
 func canonical(l vault.Layout, path string) string {
-	if dir, err := filepath.EvalSymlinks(Folder(l)); err == nil && dir == filepath.Dir(path) {
+	folder, err := filepath.EvalSymlinks(Folder(l))
+	if err != nil {
+		return path
+	}
+	if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil && dir == folder {
 		return filepath.Join(Folder(l), filepath.Base(path))
 	}
 	return path
 }
 
-// pruned tells of an archive in BASE/backups, where ssovault itself looks after
-// them, that it is no longer there.
-func pruned(l vault.Layout, path string) bool {
-	if filepath.Dir(path) != Folder(l) {
-		return false
+// condense makes room where old backups are removed by other means than prune:
+// of those that are gone from BASE/backups the newest of each key says as well
+// as all of them that the key may be needed.
+func (r *register) condense(l vault.Layout) {
+	said := map[sks.KeyID]bool{}
+	for i := len(r.Backups) - 1; i >= 0; i-- {
+		e := r.Backups[i]
+		if filepath.Dir(e.Path) != Folder(l) || isThere(e.Path) {
+			continue
+		}
+		if said[e.Key] {
+			r.Backups = slices.Delete(r.Backups, i, i+1)
+		}
+		said[e.Key] = true
 	}
-	there, err := durable.Exists(path)
-	return err == nil && !there
+}
+
+// Forget takes archives out of the register that were removed on purpose, or
+// never came to be.
+func Forget(l vault.Layout, paths ...string) error {
+	gone, names := map[string]bool{}, map[string]bool{}
+	for _, path := range paths {
+		path = canonical(l, path)
+		gone[path], names[filepath.Base(path)] = true, true
+	}
+	return changeRegister(l, func(r *register) bool {
+		before := len(r.Backups)
+		r.Backups = slices.DeleteFunc(r.Backups, func(e registered) bool {
+			return names[filepath.Base(e.Path)] && gone[canonical(l, e.Path)]
+		})
+		return len(r.Backups) != before
+	})
 }
 
 // strike takes an archive out that did not come to be.

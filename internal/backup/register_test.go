@@ -64,11 +64,15 @@ func TestRegister(t *testing.T) {
 	if fresh, err := enter(l, "/mnt/clear", Manifest{}); fresh || err != nil {
 		t.Errorf("one that needs no key: %v, %v", fresh, err)
 	}
-	// ssovault's own folder: what was pruned is forgotten at the next entry.
-	in(filepath.Join(Folder(l), "gone"), one)
+	// What is gone from ssovault's own folder may have been moved.
+	gone := filepath.Join(Folder(l), "gone")
+	in(gone, one)
 	in("/mnt/b", one)
-	if diff := cmp.Diff([]string{"/mnt/a", "/mnt/a", "/mnt/b"}, paths(t, l)); diff != "" {
+	if diff := cmp.Diff([]string{"/mnt/a", "/mnt/a", gone, "/mnt/b"}, paths(t, l)); diff != "" {
 		t.Error(diff)
+	}
+	if err := Forget(l, gone, "/mnt/none"); err != nil {
+		t.Fatal(err)
 	}
 	if err := strike(l, "/mnt/b", needing(one)); err != nil {
 		t.Fatal(err)
@@ -94,6 +98,37 @@ func TestRegisterKnowsItsFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{filepath.Join(Folder(linked), "x")}, paths(t, linked)); diff != "" {
+		t.Error(diff)
+	}
+	if err := Forget(l, filepath.Join(Folder(l), "x")); err != nil {
+		t.Fatal(err)
+	}
+	if got := paths(t, l); len(got) > 0 {
+		t.Errorf("pruned by the other name: %v", got)
+	}
+}
+
+// Years of nightly backups whose archives an administrator removes by himself:
+// the register stays small, and forgets no key.
+func TestRegisterOfYears(t *testing.T) {
+	l := layout(t)
+	old, now := sks.NewKeyID(), sks.NewKeyID()
+	r := register{Version: registerVersion}
+	for i := range condenseAt - 1 {
+		r.Backups = append(r.Backups, registered{Path: filepath.Join(Folder(l), fmt.Sprint(i)), Key: old})
+	}
+	if err := changeRegister(l, func(had *register) bool { *had = r; return true }); err != nil {
+		t.Fatal(err)
+	}
+	kept := filepath.Join(Folder(l), "7")
+	put(t, kept, sealedArchive(t, old))
+	for i := range 3 {
+		if _, err := enter(l, filepath.Join(Folder(l), fmt.Sprintf("new%d", i)), needing(now)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{kept, filepath.Join(Folder(l), fmt.Sprint(condenseAt-2)), filepath.Join(Folder(l), "new0"), filepath.Join(Folder(l), "new1"), filepath.Join(Folder(l), "new2")}
+	if diff := cmp.Diff(want, paths(t, l)); diff != "" {
 		t.Error(diff)
 	}
 }

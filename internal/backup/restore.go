@@ -34,6 +34,8 @@ type Restored struct {
 	Warnings []string `json:"warnings,omitempty"`
 	// Access is how the restored files reach their token; nil in the clear.
 	Access *vault.SKS `json:"-"`
+	// Recovery is how the recovery file in it stands beside its settings.
+	Recovery vault.RecoveryState `json:"recovery_file"`
 }
 
 // Present gives what is known of a folder that a backup is to go into: its
@@ -73,7 +75,7 @@ func (r Restoration) Would(a *Archive, c *vault.Contents) (Restored, error) {
 	if err := r.Check(a); err != nil {
 		return out, err
 	}
-	return out, r.chooseAccess(&out, c)
+	return out, r.settle(&out, c)
 }
 
 // Run restores: it extracts and checks everything in a folder beside data/,
@@ -105,7 +107,7 @@ func (r Restoration) prepare(ctx context.Context, a *Archive, dir string, out *R
 	if err != nil {
 		return err
 	}
-	if err := r.chooseAccess(out, c); err != nil {
+	if err := r.settle(out, c); err != nil {
 		return err
 	}
 	if out.Access == nil || out.Access.SameWayIn(c.SKS) {
@@ -116,6 +118,12 @@ func (r Restoration) prepare(ctx context.Context, a *Archive, dir string, out *R
 		return fault.Wrap(fault.Malformed, err, "write sks.properties")
 	}
 	return durable.Replace(filepath.Join(dir, vault.SKSFile), text)
+}
+
+// settle looks at what was extracted and decides how its token is reached.
+func (r Restoration) settle(out *Restored, c *vault.Contents) error {
+	out.Recovery = out.Manifest.Recovery(c)
+	return r.chooseAccess(out, c)
 }
 
 func (r Restoration) chooseAccess(out *Restored, c *vault.Contents) error {

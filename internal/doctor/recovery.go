@@ -47,7 +47,7 @@ func (v *visit) recovery() {
 	case vault.RecoveryMissing:
 		v.warn("recovery", text+", but data/"+vault.RecoveryFile+" is missing", again)
 	case vault.RecoveryOther:
-		v.warn("recovery", text+", but data/"+vault.RecoveryFile+" is not of this save", again)
+		v.warn("recovery", text+", but data/"+vault.RecoveryFile+" is damaged or not of this save", again)
 	default:
 		v.ok("recovery", text)
 	}

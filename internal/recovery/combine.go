@@ -77,7 +77,7 @@ func combined(key secret.Value, of Named) (Identity, error) {
 	if subtle.ConstantTimeCompare(is[:], of.Set[:]) != 1 {
 		return Identity{}, fault.New(fault.Tampered, "together the shares make another identity than the set %s was dealt from", of.Set.Short())
 	}
-	return Identity{all: []age.Identity{id}, Signer: &of.Signer, Instance: of.Instance}, nil
+	return Identity{all: []age.Identity{id}, Signer: &of.Signer, Instance: of.Instance, Set: &of.Set}, nil
 }
 
 func date(s Named) string { return s.Dealt.Format("2006-01-02 15:04 UTC") }

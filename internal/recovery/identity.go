@@ -27,6 +27,8 @@ type Identity struct {
 	Signer *Signer
 	// Instance is whose recovery it is for; "" when it does not say.
 	Instance string
+	// Set is that of the shares it was brought back from; nil when it was not.
+	Set *SetID
 }
 
 // NewKey makes the secret half of an identity.

@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"strconv"
@@ -49,20 +50,27 @@ func lineCheck(n int, part []byte) string {
 	return letters.EncodeToString(sum[:])[:checkLetters]
 }
 
+// ByteOrderMark is what some editors put before a text.
+const ByteOrderMark = "\uFEFF"
+
+// LeaveOut is what can be done about a share that is damaged.
+const LeaveOut = "leave this share out if enough others are there, or correct the line"
+
 // ParseShare reads a share from a file, strictly: nothing in it may differ from
-// what Text writes. Causes Malformed and Tampered.
+// what Text writes, but for a byte order mark. Causes Malformed and Tampered.
 func ParseShare(text []byte) (Share, error) {
 	if len(text) > MaxShareFile {
 		return Share{}, fault.New(fault.Malformed, "%d bytes are too many for a share", len(text))
 	}
+	text = bytes.TrimPrefix(text, []byte(ByteOrderMark))
 	if !strings.HasPrefix(string(text), shareTitle[:len(shareTitle)-1]) {
-		return Share{}, fault.New(fault.Malformed, "it is no share of ssovault")
+		return Share{}, fault.New(fault.Malformed, "it is no share of ssovault").With("name the file that 'ssovault recovery init' wrote, or type its eight lines with '--share -'")
 	}
 	var t Typed
 	for line := range strings.Lines(string(text)) {
 		if IsShareLine(line) {
 			if err := t.Add(line); err != nil {
-				return Share{}, fault.Wrap(fault.Tampered, err, "it is damaged")
+				return Share{}, (&fault.Error{Op: "it is damaged", Cause: fault.Tampered, Err: err}).With(LeaveOut)
 			}
 		}
 	}
@@ -134,7 +142,7 @@ func (t *Typed) Add(line string) error {
 func (t *Typed) Share() (Share, error) {
 	defer func() { clear(t.b[:]); t.next = 0 }()
 	if !t.Whole() {
-		return Share{}, fault.New(fault.Tampered, "it has %d of %d lines", t.next, ShareLines)
+		return Share{}, fault.New(fault.Tampered, "it has %d of %d lines", t.next, ShareLines).With(LeaveOut)
 	}
 	return parseShare(t.b[:])
 }

@@ -2,7 +2,9 @@ package vault
 
 import (
 	"context"
+	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -12,10 +14,23 @@ import (
 )
 
 // Kept lists the folders that ssovault set aside before it changed everything:
-// data.before-config-…, data.before-restore-…, oldest first.
+// data.before-config-…, data.before-restore-…, oldest first. A link to a folder
+// is one, also while it leads to where nothing is; a file is not.
 func (f *Folder) Kept() ([]string, error) {
 	found, err := filepath.Glob(filepath.Join(f.Base, "data.before-*"))
+	found = slices.DeleteFunc(found, func(path string) bool {
+		info, err := os.Stat(path)
+		return err == nil && !info.IsDir()
+	})
 	// The date is the last part of every name, whatever was done then.
+	sort.Slice(found, func(i, j int) bool { return stamp(found[i]) < stamp(found[j]) })
+	return found, err
+}
+
+// KeptPINs lists the PINs that were kept when others took the place of
+// BASE/sks.pin, oldest first.
+func (f *Folder) KeptPINs() ([]string, error) {
+	found, err := filepath.Glob(f.PINFile() + ".before-*")
 	sort.Slice(found, func(i, j int) bool { return stamp(found[i]) < stamp(found[j]) })
 	return found, err
 }

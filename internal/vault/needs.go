@@ -1,7 +1,9 @@
 package vault
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,6 +67,10 @@ func (f *Folder) Needs(c *Contents) ([]Need, error) {
 // that was under way among them.
 func sealedIn(folder string) ([]Need, error) {
 	entries, err := os.ReadDir(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return []Need{{By: filepath.Base(folder), Any: true, Why: "it leads to where nothing is",
+			Advice: "is something not mounted? Else remove the link"}}, nil
+	}
 	if err != nil {
 		return nil, fault.Wrap(durable.Cause(err), err, "list %s", folder)
 	}

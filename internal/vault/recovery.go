@@ -149,7 +149,7 @@ type RecoveryState string
 const (
 	RecoveryOff     RecoveryState = "off"     // nobody but the HSM
 	RecoveryCurrent RecoveryState = "current" // of the present save
-	RecoveryOther   RecoveryState = "other"   // there, but of another save
+	RecoveryOther   RecoveryState = "other"   // there, but damaged or of another save
 	RecoveryMissing RecoveryState = "missing"
 	RecoveryThere   RecoveryState = "there" // in the clear nothing vouches for it
 )
@@ -158,6 +158,21 @@ const (
 // be told without PIN and HSM, and how the file stands. The Contents are those
 // of Scan.
 func (f *Folder) Recovery(c *Contents) (*recovery.Public, RecoveryState, error) {
+	found := ""
+	b, readErr := f.ReadRecovery()
+	if readErr == nil {
+		found = hexDigest(b)
+	}
+	who, state, err := c.Recovery(found)
+	if err == nil && who != nil && readErr != nil && !errors.Is(readErr, fs.ErrNotExist) {
+		err = readErr
+	}
+	return who, state, err
+}
+
+// Recovery says who can open the settings without the HSM, and how a recovery
+// file with that SHA-256, in hexadecimal, stands beside them; "" is for none.
+func (c *Contents) Recovery(found string) (*recovery.Public, RecoveryState, error) {
 	var who *recovery.Public
 	digest := ""
 	switch {
@@ -178,18 +193,14 @@ func (f *Folder) Recovery(c *Contents) (*recovery.Public, RecoveryState, error) 
 			who = &public
 		}
 	}
-	if who == nil {
-		return nil, RecoveryOff, nil
-	}
-	b, err := f.ReadRecovery()
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case who == nil:
+		return nil, RecoveryOff, nil
+	case found == "":
 		return who, RecoveryMissing, nil
-	case err != nil:
-		return who, RecoveryMissing, err
 	case digest == "":
 		return who, RecoveryThere, nil
-	case hexDigest(b) == digest:
+	case found == digest:
 		return who, RecoveryCurrent, nil
 	}
 	return who, RecoveryOther, nil

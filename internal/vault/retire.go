@@ -75,21 +75,29 @@ func (c *Contents) Keys(ctx context.Context, store sks.Store, needs []Need) ([]K
 
 // MayRetire answers RolledBack when the token remembers a newer save than this
 // folder holds, or another one of the same number: then this is an older copy,
-// and somebody may use the keys. told is false where that cannot be compared:
-// the settings lie in the clear, or the token remembers nothing.
-func (c *Contents) MayRetire(ctx context.Context, store sks.Store, token sks.Token) (told bool, err error) {
-	if c.Mode != ModeSealed {
-		return false, nil
-	}
+// and somebody may use the keys. Settings in the clear carry no generation, so
+// there every save that the token remembers may be a newer one; newest is an
+// administrator's word that none is. told is false where the token cannot
+// remember, or was never told of a save.
+func (c *Contents) MayRetire(ctx context.Context, store sks.Store, token sks.Token, newest bool) (told bool, err error) {
 	// Whatever sks.properties says of rollbacks: here they always matter.
 	strict := *c
-	strict.SKS.RefuseRollback = false
+	strict.SKS.Instance, strict.SKS.RefuseRollback = c.InstanceNumber(), false
 	r, err := strict.Rollback(ctx, store)
-	if err == nil && r.Older {
-		err = fault.New(fault.RolledBack, "the token %s: %s; this folder may be a copy, and somebody may use the keys", token, r.Warning()).
+	switch {
+	case err != nil:
+		return false, err
+	case c.Mode != ModeSealed && r.Remembered.Generation == 0:
+		return false, nil
+	case c.Mode != ModeSealed && !newest:
+		return false, fault.New(fault.RolledBack, "the settings lie in the clear and carry no generation, and the token %s remembers generation %d of instance %s; this folder may be an old copy, and somebody may use the keys",
+			token, r.Remembered.Generation, c.InstanceNumber()).
+			With("retire keys from the folder that was saved last; if it is this one, say so with '--this-is-the-newest'")
+	case c.Mode == ModeSealed && r.Older:
+		return false, fault.New(fault.RolledBack, "the token %s: %s; this folder may be a copy, and somebody may use the keys", token, r.Warning()).
 			With("retire keys from the folder that was saved last; if it is this one, say so with 'ssovault accept', or make a change first")
 	}
-	return !r.Unknown, err
+	return !r.Unknown, nil
 }
 
 // Retire removes a key that nothing needs, with the certificate beside it. It

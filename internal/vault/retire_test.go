@@ -147,6 +147,38 @@ func TestKeysAreNeededByWhatIsSealedUnderThem(t *testing.T) {
 	}
 }
 
+// A file beside data/ whose name looks like that of a kept folder is none; a link
+// to a folder that is away may need any key.
+func TestKeptAreFolders(t *testing.T) {
+	i := newInstall(t)
+	i.configure()
+	if _, err := i.rekey(i.device, nil); err != nil {
+		t.Fatal(err)
+	}
+	f := i.open(Change)
+	if err := os.WriteFile(filepath.Join(i.base, "data.before-upgrade.tar"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if kept, err := f.Kept(); err != nil || len(kept) != 0 {
+		t.Errorf("%v, %v", kept, err)
+	}
+	if k := i.keyStates(f)[1]; !k.Free() {
+		t.Errorf("needed by %s", k.NeededBy())
+	}
+	if err := os.Symlink(filepath.Join(i.base, "away"), filepath.Join(i.base, "data.before-config-1")); err != nil {
+		t.Fatal(err)
+	}
+	if k := i.keyStates(f)[1]; k.Free() || !strings.Contains(k.NeededBy(), "leads to where nothing is") {
+		t.Errorf("needed by %s", k.NeededBy())
+	}
+	if err := os.Mkdir(filepath.Join(i.base, "away"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if kept, err := f.Kept(); err != nil || len(kept) != 1 || !i.keyStates(f)[1].Free() {
+		t.Errorf("%v, %v", kept, err)
+	}
+}
+
 // A key is removed by its id: another one of the same id would go with it.
 func TestKeyOfTheSameIDStays(t *testing.T) {
 	i := newInstall(t)
@@ -188,7 +220,7 @@ func TestAnOlderCopyRetiresNothing(t *testing.T) {
 	i := newInstall(t)
 	i.configure()
 	a, b := i.read(InstanceEncp), i.read(SharedEncp)
-	may := func() (bool, error) { return i.contents().MayRetire(ctx, i.device.Store(), i.device.Token) }
+	may := func() (bool, error) { return i.contents().MayRetire(ctx, i.device.Store(), i.device.Token, false) }
 	if told, err := may(); err != nil || !told {
 		t.Errorf("the newest: %v, %v", told, err)
 	}
@@ -198,12 +230,26 @@ func TestAnOlderCopyRetiresNothing(t *testing.T) {
 	if _, err := may(); fault.Of(err) != fault.RolledBack {
 		t.Errorf("an older copy: %v", err)
 	}
+	clear := &Contents{Mode: ModeClear, Clear: Plain{Instance: []byte("instance_number=" + testInstance + "\n")}}
+	mayClear := func(newest bool) (bool, error) {
+		return clear.MayRetire(ctx, i.device.Store(), i.device.Token, newest)
+	}
+	if _, err := mayClear(false); fault.Of(err) != fault.RolledBack || !strings.Contains(fault.HintFor(err), "--this-is-the-newest") {
+		t.Errorf("in the clear, which carries no generation: %v", err)
+	}
+	if told, err := mayClear(true); err != nil || !told {
+		t.Errorf("in the clear, the newest by word: %v, %v", told, err)
+	}
+	clear.Clear.Instance = []byte("instance_number=999999999999\n")
+	if told, err := mayClear(false); err != nil || told {
+		t.Errorf("in the clear, never saved in this token: %v, %v", told, err)
+	}
 	i.device.CannotRemember = true
 	if told, err := may(); err != nil || told {
 		t.Errorf("a token that cannot remember: %v, %v", told, err)
 	}
-	if told, err := (&Contents{Mode: ModeClear}).MayRetire(ctx, i.device.Store(), i.device.Token); err != nil || told {
-		t.Errorf("in the clear: %v, %v", told, err)
+	if told, err := mayClear(false); err != nil || told {
+		t.Errorf("in the clear, a token that cannot remember: %v, %v", told, err)
 	}
 }
 
