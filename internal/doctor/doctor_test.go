@@ -115,7 +115,7 @@ func TestSick(t *testing.T) {
 		}, "files", Fail, fault.Tampered},
 		{"cannot remember", sks.SoftHSM, func(_ *Doctor, m *memory.Device) { m.CannotRemember = true }, "generation", Warn, 0},
 		{"orphan", sks.SoftHSM, func(_ *Doctor, m *memory.Device) {
-			m.Import(sks.NewKey{ID: sks.NewKeyID(), Label: vault.KeyLabelFor("123456789012") + "-2"}, [32]byte{})
+			m.Import(sks.NewKey{ID: sks.NewKeyID(), Label: vault.KeyLabelFor("123456789012") + " -2"}, [32]byte{})
 		}, "orphans", Warn, 0},
 		{"closed port", sks.ProtectServer, func(d *Doctor, _ *memory.Device) {
 			free, err := net.Listen("tcp", "127.0.0.1:0")

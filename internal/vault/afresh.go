@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -102,16 +103,40 @@ func (f *Folder) keepOutside(suffix string) error {
 }
 
 // KeepPIN gives BASE/sks.pin a second name, with that suffix, outside of what is
-// backed up. It returns "" when there is none.
+// backed up. It returns "" when there is none, and the name that a run which was
+// cut off gave it already.
 func (f *Folder) KeepPIN(suffix string) (string, error) {
-	there, err := durable.Exists(f.PINFile())
-	if err != nil || !there {
+	info, err := os.Lstat(f.PINFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fault.Wrap(durable.Cause(err), err, "look at %s", f.PINFile())
+	}
+	kept, err := filepath.Glob(f.PINFile() + ".before-*")
+	if err != nil {
 		return "", err
 	}
-	if err := keep(f.PINFile(), f.PINFile()+suffix); err != nil {
+	for _, path := range kept {
+		if had, err := os.Lstat(path); err == nil && os.SameFile(info, had) {
+			return path, durable.SyncFolder(f.Base)
+		}
+	}
+	name := f.PINFile() + suffix
+	for n := 2; ; n++ { // another one of the same second
+		there, err := durable.Exists(name)
+		if err != nil {
+			return "", err
+		}
+		if !there {
+			break
+		}
+		name = fmt.Sprintf("%s%s-%d", f.PINFile(), suffix, n)
+	}
+	if err := keep(f.PINFile(), name); err != nil {
 		return "", err
 	}
-	return f.PINFile() + suffix, durable.SyncFolder(f.Base)
+	return name, durable.SyncFolder(f.Base)
 }
 
 // KeptSuffix is what the names of things that are kept at that time end in.

@@ -27,7 +27,10 @@ type Plan struct {
 	PIN secret.Value
 	// Present is what lies in the folder now, or nil: its generation counts on.
 	Present *Contents
-	Now     time.Time
+	// Generation is the newest save that is known of elsewhere, as of a token
+	// that is left: the new one goes on from there.
+	Generation uint64
+	Now        time.Time
 }
 
 // Outcome is what Configure did.
@@ -43,10 +46,10 @@ type Outcome struct {
 // remember it. store is logged in to the plan's token; it is nil for a plan in
 // the clear. A failure before the commit leaves folder and token as they were.
 func (f *Folder) Configure(ctx context.Context, p Plan, store sks.Store, token sks.Token) (Outcome, error) {
-	save := Save{Settings: p.Settings, Files: p.Files, PIN: p.PIN, Now: p.Now}
+	save := Save{Settings: p.Settings, Files: p.Files, PIN: p.PIN, Generation: p.Generation, Now: p.Now}
 	var inUse sks.KeyID
 	if p.Present != nil && p.Present.Mode == ModeSealed {
-		save.Generation = p.Present.Mark().Generation
+		save.Generation = max(p.Generation, p.Present.Mark().Generation)
 		inUse = p.Present.SKS.KeyID
 	}
 	if p.SKS == nil {
@@ -88,7 +91,7 @@ func (f *Folder) Configure(ctx context.Context, p Plan, store sks.Store, token s
 		return out, err
 	}
 	// The PIN works, so a refusal that is remembered says nothing any more.
-	_ = f.refusals().Forget()
+	_ = f.refusals().Forget(s.Serial)
 	out.Remembers, err = advance(ctx, store, s.Instance, mark)
 	return out, err
 }
@@ -105,7 +108,11 @@ func (f *Folder) keyFor(ctx context.Context, s *SKS, keep bool, store sks.Store,
 		}
 		return key, err
 	}
-	s.KeyID, s.KeyLabel = sks.NewKeyID(), KeyLabelFor(s.Instance)
+	var err error
+	if s.KeyLabel, err = nextLabel(ctx, store, s.Instance, sks.KeyID{}); err != nil {
+		return nil, err
+	}
+	s.KeyID = sks.NewKeyID()
 	announcement.KeyID = s.KeyID
 	if err := f.announce(announcement); err != nil {
 		return nil, err

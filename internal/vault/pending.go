@@ -64,7 +64,7 @@ func (f *Folder) withdraw() error {
 // settlePending removes the key that an earlier run made for nothing, when it
 // is in this token; inUse is the key of the last save. A token that is away
 // keeps its announcement, and so does a key that may be somebody's: one whose
-// label is not the announced instance's, or whose instance was saved since (this
+// label is none of the announced instance's, or whose instance was saved since (this
 // folder may be a copy), or where the token cannot say.
 func (f *Folder) settlePending(ctx context.Context, store sks.Store, token sks.Token, inUse sks.KeyID) error {
 	p, err := f.Pending()
@@ -95,7 +95,7 @@ func (f *Folder) isOrphan(ctx context.Context, store sks.Store, p PendingKey) (b
 		return false, fault.Wrap(fault.Unreachable, err, "look for the key %s, which an earlier run made for nothing", p.KeyID)
 	}
 	for _, k := range keys {
-		if k.ID == p.KeyID && k.Label != KeyLabelFor(p.Instance) {
+		if k.ID == p.KeyID && keyNumber(k.Label, p.Instance) == 0 {
 			return false, nil
 		}
 	}

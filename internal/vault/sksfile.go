@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"ssovault/internal/pin"
@@ -203,11 +202,12 @@ func (s SKS) Access() sks.Access {
 	}
 }
 
-// KeyLabelFor is the label of an instance's sealing key.
-func KeyLabelFor(instance string) string { return "SSO Vault Properties " + instance }
-
-// KeyLabelPrefix begins the label of every sealing key of ssovault.
-var KeyLabelPrefix = strings.TrimSpace(KeyLabelFor(""))
+// WithoutKey gives s for a key that is still to be made, perhaps in another
+// token: comments, deadlines, and what refuses a rollback stay.
+func (s SKS) WithoutKey() SKS {
+	s.KeyID, s.KeyLabel, s.Proof = sks.KeyID{}, "", sks.Proof{}
+	return s
+}
 
 // Readable gives the content of a file of ours that holds no secret and no
 // binary, as inspect shows it: sks.properties, a journal, the state in run/.
@@ -216,8 +216,8 @@ func Readable(path string, b []byte) ([]byte, bool) {
 	case SKSFile:
 		_, err := parseSKS(b)
 		return b, err == nil
-	case journalFile, filepath.Base(pendingEntry), "pin-refused", "last-failure.json":
-		return b, len(b) <= maxJournal && json.Valid(b)
+	case journalFile, filepath.Base(pendingEntry), "pin-refused", "last-failure.json", "backups.json":
+		return b, json.Valid(b)
 	}
 	return nil, false
 }

@@ -17,6 +17,7 @@ type present struct {
 	settings vault.Settings // the defaults of a second run
 	token    sks.Token      // sealed: the token that opened it
 	pin      secret.Value   // sealed: what the stored source gave
+	newest   uint64         // sealed: the newest generation that the token remembers
 	afresh   bool           // begin anew, and keep the old files
 }
 
@@ -127,7 +128,7 @@ func (d *dialog) unseal(f *vault.Folder) error {
 	if rollback.Older {
 		d.say("Warning: %s", rollback.Warning())
 	}
-	d.was.token = token
+	d.was.token, d.was.newest = token, rollback.Remembered.Generation
 	d.was.settings, err = plain.Parse()
 	return err
 }
