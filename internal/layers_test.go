@@ -14,7 +14,7 @@ import (
 // own floor only. CONTRIBUTING.md draws the plan.
 var floors = [][]string{
 	{"fault", "secret", "durable", "owner"},
-	{"properties", "keystore", "saml", "pin", "sks"},
+	{"properties", "keystore", "saml", "pin", "sks", "hsm"},
 	{"encp", "cryptoki"},
 	{"isolate", "sks/p11", "sks/helper", "sks/memory", "sks/skstest"},
 	{"vault", "backup"},
