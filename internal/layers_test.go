@@ -25,6 +25,7 @@ var floors = [][]string{
 var within = map[string][]string{
 	"durable":    {"fault"},
 	"owner":      {"fault"},
+	"hsm":        {"sks", "pin"}, // a token URI names a token, and the source of its PIN
 	"sks/helper": {"sks/p11", "isolate"},
 	"backup":     {"vault"}, // an archive is of a data folder, which knows of none
 	"wizard":     {"answers"},
