@@ -41,6 +41,7 @@ var keepers = map[string][]string{
 	"github.com/klauspost/compress/zstd":         {"ssovault/internal/backup"},
 	"filippo.io/age":                             {"ssovault/internal/backup"},
 	"github.com/schollz/progressbar/v3":          {"ssovault/cmd/ssovault"},
+	"github.com/boombuler/barcode/qr":            {"ssovault/internal/hsm"},
 	"ssovault/internal/sks/p11":                  {"ssovault/internal/sks/helper"},
 	"ssovault/internal/sks/memory":               {}, // tests only
 	"ssovault/internal/sks/skstest":              {},
