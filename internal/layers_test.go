@@ -25,6 +25,7 @@ var floors = [][]string{
 var within = map[string][]string{
 	"durable":    {"fault"},
 	"owner":      {"fault"},
+	"hsm":        {"sks", "pin"}, // a token URI names a token, and the source of its PIN
 	"sks/p11":    {"library"},
 	"sks/helper": {"sks/p11", "isolate"},
 	"hsm/admin":  {"library", "isolate"},
@@ -42,6 +43,7 @@ var keepers = map[string][]string{
 	"github.com/klauspost/compress/zstd":         {"ssovault/internal/backup"},
 	"filippo.io/age":                             {"ssovault/internal/backup"},
 	"github.com/schollz/progressbar/v3":          {"ssovault/cmd/ssovault"},
+	"github.com/boombuler/barcode/qr":            {"ssovault/internal/hsm"},
 	"ssovault/internal/sks/p11":                  {"ssovault/internal/sks/helper"},
 	"ssovault/internal/library":                  {"ssovault/internal/sks/p11", "ssovault/internal/hsm/admin"},
 	"ssovault/internal/sks/memory":               {}, // tests only

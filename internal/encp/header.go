@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"ssovault/internal/sks"
 )
@@ -124,7 +122,7 @@ func parseHeader(b []byte) (h Header, err error) {
 		err = fmt.Errorf("field \"cipher\": unknown cipher %q", c)
 	}
 	h.KeyLabel = field("key-label")
-	check("key-label", checkLabel(h.KeyLabel))
+	check("key-label", sks.CheckLabel(h.KeyLabel))
 	if id := field("key-id"); err == nil {
 		var problem error
 		h.KeyID, problem = sks.ParseKeyID(id)
@@ -198,19 +196,6 @@ func checkDigits(s string, n int) error {
 func checkHex(s string, n int) error {
 	if len(s) != n || strings.Trim(s, "0123456789abcdef") != "" {
 		return fmt.Errorf("not %d lower-case hexadecimal digits", n)
-	}
-	return nil
-}
-
-// checkLabel allows any CKA_LABEL that prints on one line.
-func checkLabel(s string) error {
-	if s == "" || len(s) > 255 || !utf8.ValidString(s) {
-		return fmt.Errorf("not 1 to 255 bytes of UTF-8")
-	}
-	for _, r := range s {
-		if !unicode.IsPrint(r) {
-			return fmt.Errorf("a character that does not print")
-		}
 	}
 	return nil
 }

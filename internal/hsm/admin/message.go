@@ -191,4 +191,3 @@ type keyList struct{ keys []Key }
 func (l *keyList) Walk(f *isolate.Fields) {
 	isolate.List(f, &l.keys, func(k *Key) { key(f, k) })
 }
-

@@ -135,4 +135,3 @@ func cut(payload []byte, lengths []int, parts int) ([][]byte, error) {
 	}
 	return append(out, payload), nil
 }
-
