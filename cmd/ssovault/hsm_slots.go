@@ -190,7 +190,6 @@ func (a *app) hsmState(cmd *cobra.Command, flags tokenFlags) (r stateReport, fir
 		switch {
 		case t.Problem != nil:
 			note(t.Problem)
-		case !t.Initialised: // its flags say nothing
 		case t.Tries == sks.TriesLocked:
 			note(fault.New(fault.PINLocked, "the token %s: the user PIN is locked", t))
 		case t.SOTries == sks.TriesLocked:

@@ -60,6 +60,9 @@ func (s *server) tokenIn(slot uint) (Token, error) {
 		ProtectedPath:  i.Flags&pkcs11.CKF_PROTECTED_AUTHENTICATION_PATH != 0,
 		MinPIN:         i.MinPinLen, MaxPIN: i.MaxPinLen,
 	}
+	if !t.Initialised { // SoftHSM sets every flag of the PINs then
+		t.UserPINSet, t.Tries, t.SOTries, t.PINToChange, t.SOPINToChange = false, "", "", false, false
+	}
 	told := []uint{i.SessionCount, i.MaxSessionCount, i.RwSessionCount, i.MaxRwSessionCount,
 		i.FreePublicMemory, i.TotalPublicMemory, i.FreePrivateMemory, i.TotalPrivateMemory}
 	for k, n := range t.counts() {

@@ -38,20 +38,12 @@ func (s *server) generate(k NewKey, resp *response) error {
 	if err := s.offers(mechanism); err != nil {
 		return err
 	}
-	t := []*pkcs11.Attribute{
-		pkcs11.NewAttribute(pkcs11.CKA_CLASS, uint(pkcs11.CKO_SECRET_KEY)),
-		pkcs11.NewAttribute(pkcs11.CKA_KEY_TYPE, keyType),
-		pkcs11.NewAttribute(pkcs11.CKA_TOKEN, true),
-		pkcs11.NewAttribute(pkcs11.CKA_LABEL, k.Label),
-		pkcs11.NewAttribute(pkcs11.CKA_ID, k.ID),
+	if err := s.rehearse(k); err != nil {
+		return err
 	}
-	if keyType == pkcs11.CKK_AES {
-		t = append(t, pkcs11.NewAttribute(pkcs11.CKA_VALUE_LEN, uint(k.Bits/8)))
-	}
-	t = append(t, template(said|k.Attributes, k.Attributes)...)
-	object, err := s.lib.GenerateKey(s.session.Handle, []*pkcs11.Mechanism{pkcs11.NewMechanism(mechanism, nil)}, t)
+	object, err := s.lib.GenerateKey(s.session.Handle, []*pkcs11.Mechanism{pkcs11.NewMechanism(mechanism, nil)}, k.template(keyType, true))
 	if err != nil {
-		return s.refused(k, err)
+		return s.fault(err, "generate the key %q in the token %s", k.Label, s.token)
 	}
 	made, err := s.readBack(object, k)
 	if err == nil {
@@ -64,15 +56,38 @@ func (s *server) generate(k NewKey, resp *response) error {
 	return err
 }
 
-// refused says why a key was not made: by name where an attribute is one that
-// not every token knows.
-func (s *server) refused(k NewKey, err error) error {
-	code, _ := cryptoki.Code(err)
+// template describes the key; onToken is false for one that ends with the session.
+func (k NewKey) template(keyType uint, onToken bool) []*pkcs11.Attribute {
+	t := []*pkcs11.Attribute{
+		pkcs11.NewAttribute(pkcs11.CKA_CLASS, uint(pkcs11.CKO_SECRET_KEY)),
+		pkcs11.NewAttribute(pkcs11.CKA_KEY_TYPE, keyType),
+		pkcs11.NewAttribute(pkcs11.CKA_TOKEN, onToken),
+		pkcs11.NewAttribute(pkcs11.CKA_LABEL, k.Label),
+		pkcs11.NewAttribute(pkcs11.CKA_ID, k.ID),
+	}
+	if keyType == pkcs11.CKK_AES {
+		t = append(t, pkcs11.NewAttribute(pkcs11.CKA_VALUE_LEN, uint(k.Bits/8)))
+	}
+	return append(t, template(said|k.Attributes, k.Attributes)...)
+}
+
+// rehearse tries attributes that not every token knows with a key that ends
+// with the session: SoftHSM 2.6 refuses a template with an unknown attribute
+// only after it has made an object, without a label, which stays.
+func (s *server) rehearse(k NewKey) error {
 	special := k.Attributes & (vendorOnly | hsm.TrustedWrapOnly)
-	if code == cryptoki.AttributeTypeInvalid && special != 0 {
+	if special == 0 {
+		return nil
+	}
+	mechanism, keyType := k.generator()
+	object, err := s.lib.GenerateKey(s.session.Handle, []*pkcs11.Mechanism{pkcs11.NewMechanism(mechanism, nil)}, k.template(keyType, false))
+	switch code, _ := cryptoki.Code(err); {
+	case err == nil:
+		return s.fault(s.lib.DestroyObject(s.session.Handle, object), "remove a key made for a trial in the token %s", s.token)
+	case code == cryptoki.AttributeTypeInvalid:
 		return s.unknown(special, err)
 	}
-	return s.fault(err, "generate the key %q in the token %s", k.Label, s.token)
+	return nil // perhaps this token only makes keys to keep: it says so itself
 }
 
 // unknown says that the token does not know attributes.
