@@ -20,7 +20,7 @@ tried once.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	for _, sub := range []*cobra.Command{a.hsmSlotsCommand(), a.hsmStateCommand(), a.hsmMechanismsCommand(), a.hsmInitCommand()} {
+	for _, sub := range []*cobra.Command{a.hsmSlotsCommand(), a.hsmStateCommand(), a.hsmMechanismsCommand(), a.hsmInitCommand(), a.hsmPINCommand()} {
 		withExitStatus(sub)
 		c.AddCommand(sub)
 	}

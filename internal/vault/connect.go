@@ -41,7 +41,11 @@ func (f *Folder) Connect(ctx context.Context, s SKS, d Device) (sks.Store, sks.T
 		return nil, sks.Token{}, err
 	}
 	secretPIN, err := d.PINs.Read(ctx, s.PIN, "PIN of the token "+s.Label)
+	if err == nil && d.Source == nil {
+		err = f.mayUse(s, secretPIN)
+	}
 	if err != nil {
+		secretPIN.Wipe()
 		return nil, sks.Token{}, err
 	}
 	return f.Login(ctx, s, d, secretPIN)

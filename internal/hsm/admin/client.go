@@ -60,15 +60,21 @@ func (d *Device) Mechanisms(ctx context.Context, slot uint) ([]Mechanism, error)
 // what its flags say then. Causes Unreachable, PINRefused, PINLocked,
 // PINUnavailable, DeviceLockedDown.
 func (d *Device) Login(ctx context.Context, l Login, pin secret.Value) (Token, error) {
+	t, _, err := d.TryLogin(ctx, l, pin)
+	return t, err
+}
+
+// TryLogin is Login for who must know whether the token may have seen the PIN.
+func (d *Device) TryLogin(ctx context.Context, l Login, pin secret.Value) (t Token, tried bool, err error) {
 	defer pin.Wipe()
 	resp, _, err := d.ask(ctx, 2*d.timeouts.Use, request{Op: opLogin, Login: l}, pin.Bytes())
 	if err == nil && resp.Token == nil {
 		err = fault.New(fault.Unreachable, "%s: the helper process answered nonsense: no token", doing[opLogin])
 	}
-	if resp.Token == nil {
-		return Token{}, err
+	if resp.Token != nil {
+		t = *resp.Token
 	}
-	return *resp.Token, err
+	return t, resp.Tried || d.process.Ailing(), err
 }
 
 // Initialise makes a token of a slot: C_InitToken with the label, then the user

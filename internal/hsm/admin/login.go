@@ -34,6 +34,7 @@ func (s *server) login(l Login, pin []byte, resp *response) error {
 	if l.Role == sks.RoleSO {
 		user, as = pkcs11.CKU_SO, " as security officer"
 	}
+	resp.Tried = true
 	err = s.lib.Login(s.session.Handle, user, lend(pin))
 	code, _ := cryptoki.Code(err)
 	switch {

@@ -90,6 +90,7 @@ type response struct {
 	Tokens     []Token
 	Mechanisms []Mechanism
 	Key        *Key
+	Tried      bool // the PIN was shown to the token
 }
 
 // Walk implements isolate.Message.
@@ -105,6 +106,7 @@ func (r *response) Walk(f *isolate.Fields) {
 		}
 	})
 	isolate.Optional(f, &r.Key, func(k *Key) { key(f, k) })
+	f.Flag(&r.Tried)
 }
 
 // key gives the key of an answer.
