@@ -13,7 +13,7 @@ import (
 // floors are the packages from the ground up: each may import those below its
 // own floor only. CONTRIBUTING.md draws the plan.
 var floors = [][]string{
-	{"fault", "secret", "durable", "owner"},
+	{"fault", "secret", "durable", "owner", "format"},
 	{"properties", "keystore", "saml", "pin", "sks", "hsm"},
 	{"encp", "cryptoki"},
 	{"isolate", "sks/p11", "sks/helper", "sks/memory", "sks/skstest"},
@@ -25,6 +25,7 @@ var floors = [][]string{
 var within = map[string][]string{
 	"durable":    {"fault"},
 	"owner":      {"fault"},
+	"format":     {"fault"},
 	"hsm":        {"sks", "pin"}, // a token URI names a token, and the source of its PIN
 	"sks/helper": {"sks/p11", "isolate"},
 	"backup":     {"vault"}, // an archive is of a data folder, which knows of none
