@@ -15,7 +15,7 @@ import (
 var floors = [][]string{
 	{"fault", "secret", "durable", "owner", "format"},
 	{"properties", "keystore", "saml", "pin", "sks", "hsm"},
-	{"encp", "cryptoki"},
+	{"encp", "cryptoki", "recovery"},
 	{"isolate", "sks/p11", "sks/helper", "sks/memory", "sks/skstest"},
 	{"vault", "backup"},
 	{"wizard", "doctor", "launch", "answers"},
@@ -40,7 +40,8 @@ var keepers = map[string][]string{
 	"github.com/rs/zerolog":                      {"ssovault/cmd/ssovault"},
 	"github.com/spf13/cobra":                     {"ssovault/cmd/ssovault"},
 	"github.com/klauspost/compress/zstd":         {"ssovault/internal/backup"},
-	"filippo.io/age":                             {"ssovault/internal/backup"},
+	"filippo.io/age":                             {"ssovault/internal/backup", "ssovault/internal/recovery"},
+	"github.com/getsops/sops/v3/shamir":          {"ssovault/internal/recovery"},
 	"github.com/schollz/progressbar/v3":          {"ssovault/cmd/ssovault"},
 	"github.com/boombuler/barcode/qr":            {"ssovault/internal/hsm"},
 	"ssovault/internal/sks/p11":                  {"ssovault/internal/sks/helper"},

@@ -62,6 +62,9 @@ no password, is backed up only encrypted (--encrypt-to, --passphrase) or with
 			for _, name := range made.Skipped {
 				a.warn("data/" + name + " is a socket or a pipe and is not in the backup")
 			}
+			if made.Unregistered != nil {
+				a.warn("'ssovault key retire' does not know of this backup: " + made.Unregistered.Error())
+			}
 			a.log.Info().Str("command", a.command).Str("file", made.Path).Int64("size", made.Size).Bool("encrypted", made.Encrypted).
 				Str("instance", made.Manifest.Instance).Uint64("generation", made.Manifest.Generation).Str("save_id", made.Manifest.SaveID).
 				Msg("backup made")

@@ -55,6 +55,9 @@ What fails before CMD runs leaves run/last-failure.json. 127: CMD was not found,
 				return err
 			}
 			defer s.close()
+			if s.plain, err = s.plain.WithoutRecovery(); err != nil {
+				return err
+			}
 			env, err := a.commandEnv(s, o.env)
 			if err != nil {
 				return err
@@ -183,28 +186,33 @@ does nothing.`,
 		Example: `  ssovault -disableSKS`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := a.openSettings(cmd.Context(), access{use: vault.Change})
-			if err != nil {
-				return whatIsLeft(err)
-			}
-			defer s.close()
-			if s.contents.Mode == vault.ModeClear {
-				return nil
-			}
-			set, err := s.settings()
-			if err != nil {
-				return err
-			}
-			if err := s.folder.Disable(cmd.Context(), set, a.now()); err != nil {
-				return err
-			}
-			a.warn("the settings now lie in the clear in " + s.folder.Data(""))
-			if there, err := durable.Exists(s.folder.PINFile()); err == nil && there && s.contents.SKS.PIN == pin.Default {
-				a.warn("the PIN stays in " + s.folder.PINFile() + ", since backups need it; delete it if it is kept elsewhere")
-			}
-			return nil
+			return a.disableSKS(cmd.Context())
 		},
 	}
+}
+
+// disableSKS unseals once more and saves in the clear.
+func (a *app) disableSKS(ctx context.Context) error {
+	s, err := a.openSettings(ctx, access{use: vault.Change})
+	if err != nil {
+		return whatIsLeft(err)
+	}
+	defer s.close()
+	if s.contents.Mode == vault.ModeClear {
+		return nil
+	}
+	set, err := s.settings()
+	if err != nil {
+		return err
+	}
+	if err := s.folder.Disable(ctx, set, a.now()); err != nil {
+		return err
+	}
+	a.warn("the settings now lie in the clear in " + s.folder.Data(""))
+	if there, err := durable.Exists(s.folder.PINFile()); err == nil && there && s.contents.SKS.PIN == pin.Default {
+		a.warn("the PIN stays in " + s.folder.PINFile() + ", since backups need it; delete it if it is kept elsewhere")
+	}
+	return nil
 }
 
 // whatIsLeft adds to the hint of a failed last unsealing which ways remain.

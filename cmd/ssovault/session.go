@@ -15,6 +15,7 @@ type session struct {
 	contents *vault.Contents
 	plain    vault.Plain
 	store    sks.Store // nil in the clear
+	token    sks.Token // the store's
 	rollback vault.Rollback
 }
 
@@ -24,6 +25,11 @@ type access struct {
 	bound vault.BoundCheck
 	// acceptOlder opens files that the token knows a newer state of.
 	acceptOlder bool
+	// check looks at the folder before anything is asked of the device.
+	check func(*vault.Contents) error
+	// tellNothing: the token does not learn of files that are newer than it
+	// remembers.
+	tellNothing bool
 }
 
 // openSettings opens the folder, makes every check, and unseals: the one way
@@ -45,6 +51,11 @@ func (a *app) openSettings(ctx context.Context, need access) (s *session, err er
 	if open, openErr := s.folder.OpenToOthers(); openErr == nil && len(open) > 0 {
 		a.warn("others may read " + open[0] + "; 'ssovault -config' repairs it, or chmod go-rwx")
 	}
+	if need.check != nil {
+		if err = need.check(s.contents); err != nil {
+			return s, err
+		}
+	}
 	if s.contents.Mode == vault.ModeClear {
 		s.plain = s.contents.Clear
 		return s, nil
@@ -58,12 +69,18 @@ func (a *app) openSettings(ctx context.Context, need access) (s *session, err er
 	if need.acceptOlder {
 		s.contents.SKS.RefuseRollback = false
 	}
-	var token sks.Token
-	if s.store, token, err = a.connect(ctx, s.folder, s.contents.SKS); err != nil {
+	if s.store, s.token, err = a.connect(ctx, s.folder, s.contents.SKS); err != nil {
 		return s, err
 	}
-	a.warnReplaced(s.contents.SKS, token)
-	if s.plain, s.rollback, err = s.contents.Unseal(ctx, s.store); err != nil {
+	a.warnReplaced(s.contents.SKS, s.token)
+	if need.tellNothing {
+		if s.plain, err = s.contents.OpenCopy(ctx, s.store); err == nil {
+			s.rollback, err = s.contents.Rollback(ctx, s.store)
+		}
+	} else {
+		s.plain, s.rollback, err = s.contents.Unseal(ctx, s.store)
+	}
+	if err != nil {
 		return s, err
 	}
 	a.warn(s.rollback.Warning())

@@ -47,6 +47,9 @@ type Created struct {
 	Encrypted bool     `json:"encrypted"`
 	Manifest  Manifest `json:"manifest"`
 	Skipped   []string `json:"skipped,omitempty"` // sockets and pipes
+	// Unregistered says why the register does not know of the archive, or nil:
+	// one that is retired may be the key that it needs.
+	Unregistered error `json:"-"`
 }
 
 // Create makes an archive of one whole save: written beside its name, synced,
@@ -97,10 +100,21 @@ func (c Creation) once(ctx context.Context) (out Created, err error) {
 		return out, err
 	}
 	defer t.discard()
+	if c.Path != "" { // before it is there: what is cut off here may be registered in vain, but not missed
+		fresh, enterErr := enter(c.Layout, t.names(1), out.Manifest)
+		out.Unregistered = enterErr
+		defer func() {
+			if err != nil && fresh && out.Path == "" {
+				_ = strike(c.Layout, t.names(1), out.Manifest)
+			}
+		}()
+	}
 	if err := write(t.buffer, out.Manifest, s, c.To, m); err != nil {
 		return out, fault.Wrap(durable.Cause(err), err, "back up")
 	}
-	out.Path, out.Size, err = t.finish()
+	if out.Path, out.Size, err = t.finish(); err == nil && c.Path == "" && out.Encrypted {
+		_, out.Unregistered = enter(c.Layout, out.Path, out.Manifest)
+	}
 	return out, err
 }
 

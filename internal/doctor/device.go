@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"ssovault/internal/backup"
 	"ssovault/internal/fault"
 	"ssovault/internal/sks"
 	"ssovault/internal/vault"
@@ -158,30 +159,49 @@ func roundTrip(ctx context.Context, key sks.Key, iv sks.IVConvention) error {
 
 // orphans looks for keys of this instance that no file uses.
 func (v *visit) orphans(ctx context.Context) {
-	if p, err := v.Folder.Pending(); err != nil {
-		v.fail("orphans", err)
-		return
-	} else if p != nil && p.KeyID != v.contents.SKS.KeyID {
-		v.warn("orphans", fmt.Sprintf("the key %s in the token %s was made for nothing", p.KeyID, p.Label), "the next 'ssovault -config' removes it")
-	}
-	keeper, ok := v.store.(sks.Keeper)
-	if !ok {
-		return
-	}
-	keys, err := keeper.List(ctx, vault.KeyLabelFor(v.contents.SKS.Instance))
+	pending, err := v.Folder.Pending()
 	if err != nil {
 		v.fail("orphans", err)
 		return
 	}
-	var others []string
-	for _, k := range keys {
-		if k.ID != v.contents.SKS.KeyID {
-			others = append(others, fmt.Sprintf("%q (id %s)", k.Label, k.ID))
+	for _, p := range pending {
+		if p.KeyID != v.contents.SKS.KeyID {
+			v.warn("orphans", fmt.Sprintf("the key %s in the token %s was made for nothing", p.KeyID, p.Label),
+				"the next 'ssovault -config', rotate or migrate that uses this token removes it, or 'ssovault key retire'")
 		}
 	}
-	if len(others) > 0 {
-		v.warn("orphans", "other keys of this instance: "+strings.Join(others, ", "), "older backups may need them: delete one only when none does")
+	needs, err := v.Folder.Needs(v.contents)
+	if err == nil {
+		var more []vault.Need
+		more, err = backup.Search{Layout: v.Folder.Layout, Instance: v.contents.SKS.Instance}.Needs()
+		needs = append(needs, more...)
+	}
+	var keys []vault.KeyState
+	if err == nil {
+		keys, err = v.contents.Keys(ctx, v.store, needs)
+	}
+	if err != nil {
+		v.fail("orphans", err)
 		return
 	}
-	v.ok("orphans", "no other key of this instance")
+	var old, free []string
+	for _, k := range keys {
+		name := fmt.Sprintf("%q (id %s)", k.Label, k.ID)
+		switch {
+		case k.ID == v.contents.SKS.KeyID:
+		case k.Free():
+			free = append(free, name)
+		default:
+			old = append(old, name+", needed by "+k.NeededBy())
+		}
+	}
+	switch {
+	case len(free) > 0:
+		v.warn("orphans", "other keys of this instance that nothing known needs: "+strings.Join(free, ", "), "remove them with 'ssovault key retire'")
+	case len(old) == 0:
+		v.ok("orphans", "no other key of this instance")
+	}
+	if len(old) > 0 {
+		v.ok("orphans", "other keys of this instance: "+strings.Join(old, "; ")+"; 'ssovault key retire' removes one when nothing needs it")
+	}
 }

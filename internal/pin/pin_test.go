@@ -187,8 +187,21 @@ func TestRefusals(t *testing.T) {
 	if err := full.Check("other", "user", "x"); fault.Of(err) != fault.PINRefused {
 		t.Errorf("beside: %v", err)
 	}
-	if err := full.Forget(); err != nil {
+	if err := full.Forget("other"); err != nil {
 		t.Error(err)
+	}
+	// A login that works says nothing about another token.
+	if err := m.Record(Refusal{Token: "other", Role: "user", Source: "env:X", Identity: "env:X"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Forget("serial"); err != nil {
+		t.Error(err)
+	}
+	if err := m.Check("serial", "user", r.Identity(s)); err != nil {
+		t.Errorf("forgotten: %v", err)
+	}
+	if err := m.Check("other", "user", "env:X"); fault.Of(err) != fault.PINRefused {
+		t.Errorf("of another token: %v", err)
 	}
 	if err := os.WriteFile(m.Path, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
@@ -196,7 +209,7 @@ func TestRefusals(t *testing.T) {
 	if err := m.Check("serial", "user", "x"); fault.Of(err) != fault.PINRefused {
 		t.Errorf("an unreadable memory: %v", err)
 	}
-	if err := errors.Join(m.Forget(), m.Forget(), m.Check("serial", "user", "x")); err != nil {
+	if err := errors.Join(m.Forget("serial"), m.Forget("serial"), m.Check("serial", "user", "x")); err != nil {
 		t.Error(err)
 	}
 	if a, b := r.Identity(Source{KindEnv, "A"}), r.Identity(Source{KindEnv, "B"}); a == b {

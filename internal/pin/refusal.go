@@ -106,12 +106,32 @@ func (r Refusals) Record(f Refusal) error {
 	return err
 }
 
-// Forget removes the memory, after a login that worked.
-func (r Refusals) Forget() error {
+// Forget removes the memory of refusals by a token, after a login there that
+// worked. What another token refused stays refused.
+func (r Refusals) Forget(token string) error {
+	all, err := r.read()
+	n := len(all)
+	others := slices.DeleteFunc(all, func(had Refusal) bool { return had.Token == token })
+	switch {
+	case err == nil && len(others) > 0 && len(others) == n:
+		return nil
+	case err == nil && len(others) > 0:
+		b, err := json.Marshal(others)
+		if err != nil {
+			return err
+		}
+		if err := durable.Replace(r.Path, append(b, '\n')); err != nil {
+			return err
+		}
+	default:
+		if err := durable.Remove(r.Path); err != nil {
+			return err
+		}
+	}
 	if r.Beside != "" {
 		_ = durable.Remove(r.Beside) // gone with the next reboot at the latest
 	}
-	return durable.Remove(r.Path)
+	return nil
 }
 
 // read gives all that is remembered, in both places.

@@ -1,5 +1,10 @@
 package sks
 
+import (
+	"slices"
+	"strings"
+)
+
 // Vendor is a type of secure key storage as the dialog names it.
 type Vendor struct {
 	Name string
@@ -54,4 +59,15 @@ func VendorNamed(name string) Vendor {
 		}
 	}
 	return all[len(all)-1]
+}
+
+// VendorOf tells the type of a device by where its library lies, or else by
+// what the token says of itself. What neither tells is Other.
+func VendorOf(library string, t Token) Vendor {
+	for _, v := range Vendors() {
+		if slices.Contains(v.Libraries, library) || v.Name == SoftHSM && strings.HasPrefix(t.Manufacturer, v.Name) {
+			return v
+		}
+	}
+	return VendorNamed(Other)
 }

@@ -27,7 +27,10 @@ type Plan struct {
 	PIN secret.Value
 	// Present is what lies in the folder now, or nil: its generation counts on.
 	Present *Contents
-	Now     time.Time
+	// Generation is the newest save that is known of elsewhere, as of a token
+	// that is left: the new one goes on from there.
+	Generation uint64
+	Now        time.Time
 }
 
 // Outcome is what Configure did.
@@ -43,10 +46,10 @@ type Outcome struct {
 // remember it. store is logged in to the plan's token; it is nil for a plan in
 // the clear. A failure before the commit leaves folder and token as they were.
 func (f *Folder) Configure(ctx context.Context, p Plan, store sks.Store, token sks.Token) (Outcome, error) {
-	save := Save{Settings: p.Settings, Files: p.Files, PIN: p.PIN, Now: p.Now}
+	save := Save{Settings: p.Settings, Files: p.Files, PIN: p.PIN, Generation: p.Generation, Now: p.Now}
 	var inUse sks.KeyID
 	if p.Present != nil && p.Present.Mode == ModeSealed {
-		save.Generation = p.Present.Mark().Generation
+		save.Generation = max(p.Generation, p.Present.Mark().Generation)
 		inUse = p.Present.SKS.KeyID
 	}
 	if p.SKS == nil {
@@ -79,7 +82,7 @@ func (f *Folder) Configure(ctx context.Context, p Plan, store sks.Store, token s
 	if err != nil && !holds && !p.KeepKey {
 		// Nothing uses the new key. When it cannot be removed now, the
 		// announcement stays and the next run removes it.
-		if removeErr := f.removePending(context.WithoutCancel(ctx), store, s.KeyID); removeErr != nil {
+		if removeErr := f.removePending(context.WithoutCancel(ctx), store, PendingKey{KeyID: s.KeyID, path: f.pendingKey()}); removeErr != nil {
 			err = errors.Join(err, removeErr)
 		}
 	}
@@ -88,7 +91,7 @@ func (f *Folder) Configure(ctx context.Context, p Plan, store sks.Store, token s
 		return out, err
 	}
 	// The PIN works, so a refusal that is remembered says nothing any more.
-	_ = f.refusals().Forget()
+	_ = f.refusals().Forget(s.Serial)
 	out.Remembers, err = advance(ctx, store, s.Instance, mark)
 	return out, err
 }
@@ -105,7 +108,11 @@ func (f *Folder) keyFor(ctx context.Context, s *SKS, keep bool, store sks.Store,
 		}
 		return key, err
 	}
-	s.KeyID, s.KeyLabel = sks.NewKeyID(), KeyLabelFor(s.Instance)
+	var err error
+	if s.KeyLabel, err = nextLabel(ctx, store, s.Instance); err != nil {
+		return nil, err
+	}
+	s.KeyID = sks.NewKeyID()
 	announcement.KeyID = s.KeyID
 	if err := f.announce(announcement); err != nil {
 		return nil, err
@@ -120,7 +127,7 @@ func (f *Folder) keyFor(ctx context.Context, s *SKS, keep bool, store sks.Store,
 	if err != nil {
 		err = fault.Wrap(fault.Unreachable, err, "make the key %q in the token %s", s.KeyLabel, announcement.Label)
 		// The device may have made the key and lost the answer.
-		if removeErr := f.removePending(context.WithoutCancel(ctx), store, s.KeyID); removeErr != nil {
+		if removeErr := f.removePending(context.WithoutCancel(ctx), store, PendingKey{KeyID: s.KeyID, path: f.pendingKey()}); removeErr != nil {
 			err = errors.Join(err, removeErr)
 		}
 		return nil, err
@@ -169,7 +176,12 @@ func advance(ctx context.Context, store sks.Store, instance string, m sks.Mark) 
 
 // Change saves other settings under the same key, or in the clear when SKS is
 // off: one save. The Contents are those that the settings were read from.
-func (f *Folder) Change(ctx context.Context, c *Contents, s Save, store sks.Store) (sks.Mark, error) {
+func (f *Folder) Change(ctx context.Context, c *Contents, s Save, store sks.Store) (_ sks.Mark, err error) {
+	defer func() {
+		if err != nil && s.Dealt {
+			err = errors.Join(err, f.TakeBack())
+		}
+	}()
 	if c.Mode == ModeClear {
 		mark, _, err := f.commit(ctx, s, nil)
 		return mark, err
@@ -179,7 +191,6 @@ func (f *Folder) Change(ctx context.Context, c *Contents, s Save, store sks.Stor
 	}
 	present := c.SKS
 	s.SKS = &present
-	var err error
 	if s.Generation, err = generationOf(ctx, store, c.SKS.Instance, c.Mark().Generation); err != nil {
 		return sks.Mark{}, err
 	}

@@ -72,7 +72,7 @@ func (f *Folder) Login(ctx context.Context, s SKS, d Device, secretPIN secret.Va
 	store, token, err := d.Dialer.Dial(ctx, access, secretPIN)
 	switch {
 	case err == nil:
-		_ = refusals.Forget() // the PIN works; what cannot be removed is at worst said again
+		_ = refusals.Forget(s.Serial) // the PIN works; what cannot be removed is at worst said again
 		return store, token, nil
 	case attended:
 		// A person sees the refusal and decides about the next try.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"ssovault/internal/pin"
@@ -31,6 +30,8 @@ type SKS struct {
 	// RefuseRollback makes files older than the token remembers an error.
 	RefuseRollback bool
 	Timeouts       sks.Timeouts
+	// Recovery is who else can open the files; nil: nobody.
+	Recovery *RecoveryRecord
 
 	// text keeps an administrator's comments and keys that we do not know.
 	text *properties.Set
@@ -133,6 +134,8 @@ func parseSKS(b []byte) (SKS, error) {
 		check(key, err)
 		*d = n
 	}
+	s.Recovery, err = parseRecoveryRecord(set)
+	problems = append(problems, err)
 	return s, errors.Join(problems...)
 }
 
@@ -165,6 +168,9 @@ func (s SKS) encode() ([]byte, error) {
 		if err := set.Set(kv[0], kv[1]); err != nil {
 			return nil, fmt.Errorf("%s: %w", kv[0], err)
 		}
+	}
+	if err := s.Recovery.write(set); err != nil {
+		return nil, err
 	}
 	return set.Encode(), nil
 }
@@ -203,11 +209,12 @@ func (s SKS) Access() sks.Access {
 	}
 }
 
-// KeyLabelFor is the label of an instance's sealing key.
-func KeyLabelFor(instance string) string { return "SSO Vault Properties " + instance }
-
-// KeyLabelPrefix begins the label of every sealing key of ssovault.
-var KeyLabelPrefix = strings.TrimSpace(KeyLabelFor(""))
+// WithoutKey gives s for a key that is still to be made, perhaps in another
+// token: comments, deadlines, and what refuses a rollback stay.
+func (s SKS) WithoutKey() SKS {
+	s.KeyID, s.KeyLabel, s.Proof = sks.KeyID{}, "", sks.Proof{}
+	return s
+}
 
 // Readable gives the content of a file of ours that holds no secret and no
 // binary, as inspect shows it: sks.properties, a journal, the state in run/.
@@ -216,8 +223,8 @@ func Readable(path string, b []byte) ([]byte, bool) {
 	case SKSFile:
 		_, err := parseSKS(b)
 		return b, err == nil
-	case journalFile, filepath.Base(pendingEntry), "pin-refused", "last-failure.json":
-		return b, len(b) <= maxJournal && json.Valid(b)
+	case journalFile, filepath.Base(pendingEntry), filepath.Base(dealtEntry), "pin-refused", "last-failure.json", "backups.json":
+		return b, json.Valid(b)
 	}
 	return nil, false
 }

@@ -128,7 +128,7 @@ func (d *dialog) describedSKS() *vault.SKS {
 		s = d.was.contents.SKS
 	}
 	if !d.sks.keepKey {
-		s.KeyID, s.KeyLabel, s.Proof = sks.KeyID{}, "", sks.Proof{}
+		s = s.WithoutKey()
 	}
 	s.Type, s.Library, s.Role, s.PIN = d.sks.vendor.Name, d.sks.library, d.sks.role, d.sks.source
 	s.Label, s.Serial = d.sks.token.Label, d.sks.token.Serial

@@ -41,7 +41,7 @@ func (d *dialog) save() (Result, error) {
 		return Result{}, err
 	}
 	if d.was.afresh {
-		if result.Kept, err = f.KeepAside(d.Now()); err != nil {
+		if result.Kept, err = f.KeepAside(vault.BeforeConfig, d.Now()); err != nil {
 			return Result{}, err
 		}
 	}
@@ -66,7 +66,7 @@ func (d *dialog) save() (Result, error) {
 // notSaved tells a save that failed from one that holds although the device
 // could not be told of it: "nothing was changed" would then be wrong.
 func (d *dialog) notSaved(f *vault.Folder, out vault.Outcome, err error) error {
-	if now, scanErr := f.Scan(vault.BoundMatch); scanErr == nil && now.Mode == vault.ModeSealed && now.Mark() == out.Mark {
+	if f.Holds(out) {
 		return fault.Wrap(fault.Unclassified, err, "the settings are sealed and saved, but")
 	}
 	return d.brokenOff(err)
@@ -109,9 +109,9 @@ func (d *dialog) plan(now *vault.Contents) vault.Plan {
 	save := vault.Save{Settings: d.settings}
 	save.TakeIn(d.keyStore.name, d.keyStore.content)
 	save.TakeIn(vault.MetadataFile, d.metadata)
-	p := vault.Plan{Settings: save.Settings, Files: save.Files, Present: now, Now: d.Now()}
+	p := vault.Plan{Settings: save.Settings, Files: save.Files, Present: now, Generation: d.was.newest, Now: d.Now()}
 	if d.was.afresh {
-		p.Present = nil
+		p.Present, p.Generation = nil, 0
 	}
 	if d.sks == nil {
 		return p
@@ -175,7 +175,7 @@ func (d *dialog) sum(r Result, remembers bool) {
 		}
 	}
 	if r.NewKey && d.was.mode() == vault.ModeSealed {
-		d.say("The key before, %q, stays in the token %s: backups made until now need it.", d.was.contents.SKS.KeyLabel, d.was.token)
+		d.say("The key before, %q, stays in the token %s: backups made until now need it. 'ssovault key retire' removes it when nothing does.", d.was.contents.SKS.KeyLabel, d.was.token)
 	}
 	if r.Kept != "" {
 		d.say("The old files are kept in %s, and the old PIN, if there was one, beside it.", r.Kept)

@@ -172,7 +172,7 @@ func (d *dialog) askToken() error {
 		if answer == "" {
 			answer = byDefault
 		}
-		token, err := findToken(tokens, answer)
+		token, err := sks.FindToken(tokens, answer)
 		if err != nil {
 			return err
 		}
@@ -193,7 +193,7 @@ func (d *dialog) presentToken(tokens []sks.Token) string {
 	}
 	was := d.was.token
 	for _, name := range []string{was.Label, was.Serial} {
-		if token, err := findToken(tokens, name); err == nil && token.Serial == was.Serial {
+		if token, err := sks.FindToken(tokens, name); err == nil && token.Serial == was.Serial {
 			return name
 		}
 	}

@@ -1,11 +1,8 @@
 package wizard
 
 import (
-	"fmt"
-	"path/filepath"
 	"strings"
 
-	"ssovault/internal/fault"
 	"ssovault/internal/pin"
 	"ssovault/internal/vault"
 )
@@ -37,31 +34,16 @@ func (d *dialog) askSource() error {
 // judgeSource refuses a source that gives another password than the one that
 // just worked: the service would find out at night. One that cannot be read
 // yet is only warned of, since it may be made later.
-func (d *dialog) judgeSource(source pin.Source) error {
-	d.sks.sourceRead = false
-	switch {
-	case source == pin.Default:
-		return nil // the save writes it
-	case source.Kind == pin.KindFile && !filepath.IsAbs(source.Arg):
-		return fmt.Errorf("%s: the service starts in another folder; give an absolute path", source)
-	case source.Kind == pin.KindPrompt, source.Kind == pin.KindFD:
-		return nil // nothing to read before the service starts
-	}
-	v, err := d.PINs.Read(d.ctx, source, "")
-	defer v.Wipe()
-	switch {
-	case d.ctx.Err() != nil:
+func (d *dialog) judgeSource(source pin.Source) (err error) {
+	var notYet error
+	d.sks.sourceRead, notYet, err = d.PINs.Agrees(d.ctx, source, d.sks.pin)
+	if d.ctx.Err() != nil {
 		return end(interrupted(d.ctx.Err()))
-	case fault.Of(err) == fault.NotPermitted:
-		return err
-	case err != nil:
-		d.say("Warning: %v. The service needs it at its start.", err)
-		return nil
-	case !v.Equal(d.sks.pin):
-		return fmt.Errorf("%s gives another password than the one that was given here", source)
 	}
-	d.sks.sourceRead = true
-	return nil
+	if notYet != nil {
+		d.say("Warning: %v.", notYet)
+	}
+	return err
 }
 
 // askRenew offers new generated secrets where the old ones lay in the clear.

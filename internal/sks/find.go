@@ -1,22 +1,20 @@
-package wizard
+package sks
 
 import (
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
-
-	"ssovault/internal/sks"
 )
 
-// findToken finds the one token that answer names: by slot number, label or
+// FindToken finds the one token that answer names: by slot number, label or
 // serial number. The error says what the library sees.
-func findToken(tokens []sks.Token, answer string) (sks.Token, error) {
+func FindToken(tokens []Token, answer string) (Token, error) {
 	answer = strings.TrimSpace(answer)
 	if answer == "" {
-		return sks.Token{}, fmt.Errorf("a slot number, a label or a serial number is needed; %s", seen(tokens))
+		return Token{}, fmt.Errorf("a slot number, a label or a serial number is needed; %s", seen(tokens))
 	}
-	var found []sks.Token
+	var found []Token
 	for _, t := range tokens {
 		if strconv.FormatUint(uint64(t.Slot), 10) == answer || t.Initialised && (t.Label == answer || t.Serial == answer) {
 			found = append(found, t)
@@ -24,18 +22,18 @@ func findToken(tokens []sks.Token, answer string) (sks.Token, error) {
 	}
 	switch {
 	case len(found) == 0:
-		return sks.Token{}, fmt.Errorf("no slot number, label or serial number is %q; %s", answer, seen(tokens))
+		return Token{}, fmt.Errorf("no slot number, label or serial number is %q; %s", answer, seen(tokens))
 	case len(found) > 1:
-		return sks.Token{}, fmt.Errorf("%q means several tokens: %s; name one by its serial number", answer, list(found))
+		return Token{}, fmt.Errorf("%q means several tokens: %s; name one by its serial number", answer, list(found))
 	case !found[0].Initialised:
-		return sks.Token{}, fmt.Errorf("the token in slot %d is not initialised: initialise it with the vendor's tool first", found[0].Slot)
+		return Token{}, fmt.Errorf("the token in slot %d is not initialised: initialise it with the vendor's tool first", found[0].Slot)
 	case !found[0].UserPINSet:
-		return sks.Token{}, fmt.Errorf("the token %s has no user PIN yet: its security officer sets the first one", found[0])
+		return Token{}, fmt.Errorf("the token %s has no user PIN yet: its security officer sets the first one", found[0])
 	}
 	return found[0], nil
 }
 
-func seen(tokens []sks.Token) string {
+func seen(tokens []Token) string {
 	if len(tokens) == 0 {
 		return errNoTokens.Error()
 	}
@@ -44,7 +42,7 @@ func seen(tokens []sks.Token) string {
 
 var errNoTokens = errors.New("the library sees no token at all")
 
-func list(tokens []sks.Token) string {
+func list(tokens []Token) string {
 	names := make([]string, len(tokens))
 	for i, t := range tokens {
 		names[i] = t.String()

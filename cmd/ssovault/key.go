@@ -1,0 +1,20 @@
+package main
+
+import "github.com/spf13/cobra"
+
+// keyCommand is the group of what is done to keys in a token.
+func (a *app) keyCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "key",
+		Short: "Look after keys in a token",
+		Example: `  ssovault key retire --dry-run
+  ssovault key retire`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	for _, sub := range []*cobra.Command{a.keyRetireCommand()} {
+		withExitStatus(sub)
+		c.AddCommand(sub)
+	}
+	return c
+}
