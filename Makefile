@@ -1,11 +1,12 @@
 # make demo   the main job, end to end, on a throw-away SoftHSM token
 # make test   everything that can be tested, with the race detector
 # make build  bin/ssovault            make bench  speed, side by side
+# make crash  every point of the crash tests, of which make test takes one in seven
 SHELL := /bin/bash
 GO    ?= go
 BIN   := bin/ssovault
 
-.PHONY: build demo test vet bench fuzz deps clean
+.PHONY: build demo test crash vet bench fuzz deps clean
 build: $(BIN)
 
 # -buildvcs=auto stamps the commit when there is a repository to ask.
@@ -17,6 +18,9 @@ demo: deps-demo build
 
 test: deps vet
 	CGO_ENABLED=1 $(GO) test -race -timeout 40m ./...
+
+crash: deps
+	SSOVAULT_EVERY_POINT=1 CGO_ENABLED=1 $(GO) test -timeout 6h -v -run 'Crash|CutOff' ./cmd/ssovault
 
 vet:
 	@test -z "$$(gofmt -l cmd internal)" || { gofmt -l cmd internal; echo "run gofmt -w on these"; exit 1; }

@@ -17,7 +17,7 @@ import (
 type recoverOptions struct {
 	identity, signer, file            string
 	shares                            []string
-	token                             newToken
+	token                             destinationFlags
 	clear, dryRun, force, yes, asJSON bool
 }
 
@@ -72,7 +72,7 @@ of the new token comes from --to-pin-source, or is asked for and kept in BASE/sk
 	f.StringArrayVar(&o.shares, "share", nil, "`file` that holds a share, or - for shares that are typed or piped; as often as there are shares")
 	f.StringVar(&o.signer, "signer", "", "whose `signature` the recovery file must bear, where the identity file does not say")
 	f.StringVar(&o.file, "file", "", "the recovery `file` (default data/recovery.age)")
-	o.token.flags(f, "token")
+	o.token.register(f, "token")
 	f.BoolVar(&o.clear, "in-the-clear", false, "make no key: keep the settings in the clear")
 	f.BoolVar(&o.dryRun, "dry-run", false, "verify everything, log in to the token, and change nothing")
 	f.BoolVar(&o.force, "force", false, "open another instance's recovery file over this one")
@@ -131,17 +131,17 @@ func (a *app) bringBack(ctx context.Context, o recoverOptions) error {
 	if err := r.compare(a, o, id); err != nil {
 		return err
 	}
-	var e entry
+	var d destination
 	if !o.clear {
-		if e, err = a.chooseToken(ctx, r.folder, o.token, r.traces.SKS); err != nil {
+		if d, err = a.destination(ctx, r.folder, r.traces.SKS, o.token, anyToken); err != nil {
 			return err
 		}
-		defer e.wipe()
+		defer d.pin.Wipe()
 	}
 	if o.dryRun {
-		err = a.tryRescue(ctx, o, r, e)
+		err = a.tryRescue(ctx, o, r, d)
 	} else {
-		err = a.carryOut(ctx, o, r, e)
+		err = a.carryOut(ctx, o, r, d)
 	}
 	if err != nil {
 		return err
@@ -149,12 +149,15 @@ func (a *app) bringBack(ctx context.Context, o recoverOptions) error {
 	return a.printRecovered(r.out, o)
 }
 
+// anyToken: what held the settings before is gone, or left.
+func anyToken(sks.Token) error { return nil }
+
 // tryRescue logs in and out again, which is all that a dry run can try.
-func (a *app) tryRescue(ctx context.Context, o recoverOptions, r *rescue, e entry) error {
+func (a *app) tryRescue(ctx context.Context, o recoverOptions, r *rescue, d destination) error {
 	if o.clear {
 		return nil
 	}
-	store, token, err := a.logIn(ctx, r.folder, e)
+	store, token, err := a.loginTo(ctx, r.folder, d.sks, d.source, d.pin)
 	if err != nil {
 		return err
 	}
@@ -163,8 +166,8 @@ func (a *app) tryRescue(ctx context.Context, o recoverOptions, r *rescue, e entr
 }
 
 // carryOut asks, and makes the one save.
-func (a *app) carryOut(ctx context.Context, o recoverOptions, r *rescue, e entry) error {
-	where := "under a new key in the token " + e.token.String()
+func (a *app) carryOut(ctx context.Context, o recoverOptions, r *rescue, d destination) error {
+	where := "under a new key in the token " + d.token.String()
 	if o.clear {
 		where = "in the clear"
 	}
@@ -190,11 +193,14 @@ func (a *app) carryOut(ctx context.Context, o recoverOptions, r *rescue, e entry
 	var store sks.Store
 	var token sks.Token
 	if !o.clear {
-		if store, token, err = a.logIn(ctx, f, e); err != nil {
+		if store, token, err = a.loginTo(ctx, f, d.sks, d.source, d.pin); err != nil {
 			return err
 		}
 		defer store.Close() // what was asked of it is done and checked
-		plan.SKS, plan.PIN, plan.Leaf = &e.sks, e.stored(), leafOf(f, r.settings)
+		plan.SKS, plan.PIN = &d.sks, d.stored()
+		if plan.Leaf, err = f.Leaf(r.settings); err != nil {
+			a.warn("no certificate lies beside the new key: " + err.Error())
+		}
 	}
 	if err := f.CloseToOthers(); err != nil {
 		return err
