@@ -16,8 +16,8 @@ import (
 // maxTokenLabel is the length of a token's label (CK_TOKEN_INFO).
 const maxTokenLabel = 32
 
-// initOptions are the flags of hsm init.
-type initOptions struct {
+// hsmInitOptions are the flags of hsm init.
+type hsmInitOptions struct {
 	tokenFlags
 	slot, label string
 	newSO       string
@@ -25,7 +25,7 @@ type initOptions struct {
 }
 
 func (a *app) hsmInitCommand() *cobra.Command {
-	var o initOptions
+	var o hsmInitOptions
 	c := &cobra.Command{
 		Use:   "init --slot N --label LABEL",
 		Short: "Initialise a token and set its user PIN",
@@ -78,7 +78,7 @@ func checkTokenLabel(s string) error {
 	return nil
 }
 
-func (a *app) initialise(ctx context.Context, o initOptions) (admin.Token, error) {
+func (a *app) initialise(ctx context.Context, o hsmInitOptions) (admin.Token, error) {
 	if _, err := strconv.ParseUint(o.slot, 10, 32); err != nil {
 		return admin.Token{}, fault.New(fault.Usage, "hsm init needs --slot with the number of a slot").With("'ssovault hsm slots' shows them")
 	}
@@ -92,7 +92,7 @@ func (a *app) initialise(ctx context.Context, o initOptions) (admin.Token, error
 	defer v.Close()
 	if v.token.Initialised {
 		what := fmt.Sprintf("The token %s is initialised already, and every key in it will be lost", oneLine(v.token.String()))
-		if err := a.confirm(ctx, o.yes, what, v.token.Label); err != nil {
+		if err := a.confirmByName(ctx, o.yes, what, v.token.Label); err != nil {
 			return admin.Token{}, err
 		}
 	}
@@ -118,7 +118,7 @@ func (a *app) initialise(ctx context.Context, o initOptions) (admin.Token, error
 }
 
 // visitSlot goes to a slot, whatever is in it.
-func (a *app) visitSlot(ctx context.Context, o initOptions) (*visit, error) {
+func (a *app) visitSlot(ctx context.Context, o hsmInitOptions) (*visit, error) {
 	p, err := a.site()
 	if err != nil {
 		return nil, err
@@ -148,7 +148,7 @@ func (a *app) visitSlot(ctx context.Context, o initOptions) (*visit, error) {
 	return nil, fault.New(fault.Usage, "the library %s has no slot %s with a token", library, o.slot).With("'ssovault hsm slots' shows them")
 }
 
-func (o initOptions) newSOSource() (pin.Source, error) {
+func (o hsmInitOptions) newSOSource() (pin.Source, error) {
 	if o.newSO == "" {
 		return pin.Source{Kind: pin.KindPrompt}, nil
 	}
@@ -158,7 +158,7 @@ func (o initOptions) newSOSource() (pin.Source, error) {
 
 // initPINs reads the PINs of the new token, and refuses those that it would
 // refuse later, when the token is half made.
-func (v *visit) initPINs(ctx context.Context, o initOptions) (p admin.InitPINs, err error) {
+func (v *visit) initPINs(ctx context.Context, o hsmInitOptions) (p admin.InitPINs, err error) {
 	defer func() {
 		if err != nil {
 			p.Wipe()

@@ -5,8 +5,6 @@ import (
 	"context"
 	"os"
 
-	"golang.org/x/term"
-
 	"ssovault/internal/fault"
 	"ssovault/internal/hsm/admin"
 	"ssovault/internal/pin"
@@ -134,15 +132,21 @@ func fits(t admin.Token, p secret.Value, whose string) error {
 	return nil
 }
 
-// confirm lets a person type a name before something that cannot be undone.
-func (a *app) confirm(ctx context.Context, yes bool, what, name string) error {
+// confirmByName lets a person type a name before something that cannot be undone.
+func (a *app) confirmByName(ctx context.Context, yes bool, what, name string) error {
 	if yes {
 		return nil
 	}
-	if !term.IsTerminal(int(a.in.Fd())) {
+	if !a.attended() {
 		return fault.New(fault.Usage, "%s: %q has to be typed, and standard input is no terminal", what, name).With("say --yes")
 	}
-	answer, err := askOnTerminal(ctx, what+".\nType "+oneLine(name)+" to go on: ")
+	q, err := a.questions(ctx)
+	if err != nil {
+		return err
+	}
+	defer q.close()
+	q.say("%s.", what)
+	answer, err := q.ask("Type "+oneLine(name)+" to go on", "")
 	if err == nil && answer != name {
 		err = fault.New(fault.Usage, "that is not its name; nothing was changed")
 	}
