@@ -50,27 +50,34 @@ func (v *visit) question(role sks.Role) (question, flag string) {
 
 // login logs in to the token, once, with the PIN from where it is to come.
 func (v *visit) login(ctx context.Context, role sks.Role) error {
-	if err := v.ready(); err != nil {
-		return err
-	}
-	// A token that is locked is not even asked for.
-	if err := sks.MayLogIn(sks.Access{Role: role}, v.token.For(role)); err != nil {
-		return err
-	}
-	user, so, err := v.sources()
-	if err != nil {
-		return err
-	}
-	source := user
-	if role == sks.RoleSO {
-		source = so
-	}
-	question, flag := v.question(role)
-	value, err := v.read(ctx, source, question, flag)
+	source, value, err := v.pinFor(ctx, role)
 	if err != nil {
 		return err
 	}
 	return v.loginWith(ctx, role, source, value, false)
+}
+
+// pinFor reads the PIN of a role, to be wiped, unless the token could not be
+// logged in to anyway.
+func (v *visit) pinFor(ctx context.Context, role sks.Role) (source pin.Source, value secret.Value, err error) {
+	if err := v.ready(); err != nil {
+		return source, value, err
+	}
+	// A token that is locked is not even asked for.
+	if err := sks.MayLogIn(sks.Access{Role: role}, v.token.For(role)); err != nil {
+		return source, value, err
+	}
+	user, so, err := v.sources()
+	if err != nil {
+		return source, value, err
+	}
+	source = user
+	if role == sks.RoleSO {
+		source = so
+	}
+	question, flag := v.question(role)
+	value, err = v.read(ctx, source, question, flag)
+	return source, value, err
 }
 
 // loginWith logs in with a PIN that was read from a source, under the rules for

@@ -16,6 +16,7 @@ func (a *app) keyCommand() *cobra.Command {
 	}
 	for _, sub := range []*cobra.Command{
 		a.keyGenerateCommand(), a.keyListCommand(), a.keyShowCommand(), a.keySetCommand(), a.keyDeleteCommand(), a.keyKCVCommand(),
+		a.keyComponentsCommand(), a.keyEnterCommand(), a.keyExportCommand(), a.keyImportCommand(),
 		a.keyRetireCommand(),
 	} {
 		withExitStatus(sub)

@@ -63,6 +63,15 @@ func (m Mechanism) size(key int) (int, error) {
 	return 0, fmt.Errorf("unknown mechanism %q", string(m))
 }
 
+// KeyBits gives the bits of a key that is so many bytes long when it is wrapped.
+func (m Mechanism) KeyBits(wrapped int) int {
+	overhead, err := m.size(0)
+	if err != nil {
+		return 0
+	}
+	return 8 * max(wrapped-overhead, 0)
+}
+
 // checkLength tells whether what was wrapped can be such a key.
 func (x Exported) checkLength() error {
 	key, err := x.Type.Size(x.Bits)

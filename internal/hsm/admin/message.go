@@ -23,6 +23,12 @@ const (
 	opGenerate   op = "generate"
 	opSet        op = "set"
 	opDelete     op = "delete"
+	opPlace      op = "place"
+	opWrap       op = "wrap"
+	opUnwrap     op = "unwrap"
+	opPair       op = "pair"
+	opPublic     op = "public"
+	opTrust      op = "trust"
 	opClose      op = "close"
 )
 
@@ -38,6 +44,12 @@ var doing = map[op]string{
 	opGenerate:   "generate the key",
 	opSet:        "change the attributes",
 	opDelete:     "delete the key",
+	opPlace:      "store the key",
+	opWrap:       "wrap the key",
+	opUnwrap:     "unwrap the key",
+	opPair:       "make the identity",
+	opPublic:     "read the public key",
+	opTrust:      "trust the public key",
 	opClose:      "end the session",
 }
 
@@ -55,6 +67,7 @@ type request struct {
 	New     *NewKey
 	Handle  uint
 	On, Off hsm.Attributes
+	Carry   *carry
 }
 
 // Walk implements isolate.Message.
@@ -81,6 +94,7 @@ func (r *request) Walk(f *isolate.Fields) {
 	isolate.Number(f, &r.Handle)
 	set(f, &r.On)
 	set(f, &r.Off)
+	isolate.Optional(f, &r.Carry, func(c *carry) { c.walk(f) })
 }
 
 // response is the head of an answer. A list of keys is its payload.
@@ -91,6 +105,7 @@ type response struct {
 	Mechanisms []Mechanism
 	Key        *Key
 	Tried      bool // the PIN was shown to the token
+	Wrapped    hsm.Mechanism
 }
 
 // Walk implements isolate.Message.
@@ -107,6 +122,7 @@ func (r *response) Walk(f *isolate.Fields) {
 	})
 	isolate.Optional(f, &r.Key, func(k *Key) { key(f, k) })
 	f.Flag(&r.Tried)
+	isolate.Text(f, &r.Wrapped)
 }
 
 // key gives the key of an answer.

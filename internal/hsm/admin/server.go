@@ -69,7 +69,7 @@ func (s *server) handle(req request, payload []byte, resp *response) ([]byte, er
 	case opDelete:
 		return nil, s.fault(s.lib.DestroyObject(s.session.Handle, pkcs11.ObjectHandle(req.Handle)), "delete a key in the token %s", s.token)
 	}
-	return nil, errors.New("unknown request")
+	return s.carry(req, payload, resp)
 }
 
 // outside does what needs no session, or begins one.
