@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 
 	"ssovault/internal/cryptoki"
 	"ssovault/internal/fault"
@@ -12,17 +11,13 @@ import (
 	"ssovault/internal/vault"
 )
 
-// errOldNeeded says that a member has to be asked with a PIN that was not read
-// yet: nobody is asked while the folder is locked.
-var errOldNeeded = errors.New("the PIN that the token has is needed")
-
 var _ vault.PINDevice = (*pinWork)(nil)
 
 // Login implements vault.PINDevice: in a process of its own, which ends with the
 // session.
 func (w *pinWork) Login(ctx context.Context, m vault.PINMember, with vault.PINHeld) (vault.PINSession, vault.PINAnswer, error) {
 	if with == vault.PINOld && !w.oldReady {
-		return nil, vault.PINNotTried, errOldNeeded
+		return nil, vault.PINNotTried, vault.ErrPINNeeded
 	}
 	d, err := w.openLibrary(ctx, m.Library, w.site.sks.Timeouts)
 	if err != nil {
