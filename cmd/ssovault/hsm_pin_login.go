@@ -77,12 +77,7 @@ func (w *pinWork) tryOld(ctx context.Context, v *visit) (vault.PINAnswer, error)
 		_, err := try(sks.Access{})
 		return answerOf(tried, err), err
 	}
-	pins, err := v.readers()
-	if err != nil {
-		return vault.PINNotTried, err
-	}
-	as := vault.SKS{Serial: v.token.Serial, Label: v.token.Label, Role: role, PIN: w.oldSource, Timeouts: sks.Timeouts{}.WithDefaults()}
-	_, err = w.state.Once(ctx, as, vault.Device{PINs: pins, TryPIN: w.tryPIN, Now: w.now}, try)
+	err := v.once(ctx, role, w.oldSource, try)
 	return answerOf(tried, err), err
 }
 
