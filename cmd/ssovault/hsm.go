@@ -20,7 +20,7 @@ tried once.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	for _, sub := range []*cobra.Command{a.hsmSlotsCommand(), a.hsmStateCommand(), a.hsmMechanismsCommand(), a.hsmInitCommand(), a.hsmPINCommand()} {
+	for _, sub := range []*cobra.Command{a.hsmSlotsCommand(), a.hsmStateCommand(), a.hsmMechanismsCommand(), a.hsmInitCommand(), a.hsmPINCommand(), a.ctkmuCommand()} {
 		withExitStatus(sub)
 		c.AddCommand(sub)
 	}

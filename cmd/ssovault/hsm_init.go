@@ -11,6 +11,7 @@ import (
 	"ssovault/internal/hsm/admin"
 	"ssovault/internal/pin"
 	"ssovault/internal/secret"
+	"ssovault/internal/sks"
 )
 
 // maxTokenLabel is the length of a token's label (CK_TOKEN_INFO).
@@ -110,10 +111,36 @@ func (a *app) initialise(ctx context.Context, o hsmInitOptions) (admin.Token, er
 		return admin.Token{}, err
 	}
 	was := v.token
-	t, err := v.Initialise(ctx, was, o.label, p)
+	t, err := v.initialiseOnce(ctx, o.label, p)
 	if err == nil {
 		a.log.Info().Str("command", a.command).Str("token", t.Label).Str("serial", t.Serial).Str("was", was.Label).Msg("token initialised")
 	}
+	return t, err
+}
+
+// initialiseOnce initialises the token. The security officer's PIN of a token that
+// has one is tried under the rules of a login.
+func (v *visit) initialiseOnce(ctx context.Context, label string, p admin.InitPINs) (t admin.Token, err error) {
+	_, so, err := v.sources()
+	if err != nil {
+		return t, err
+	}
+	if !v.token.Initialised || so.Attended() {
+		if v.token.SOTries == sks.TriesLocked {
+			return t, sks.MayLogIn(sks.Access{Role: sks.RoleSO}, v.token.For(sks.RoleSO))
+		}
+		return v.Initialise(ctx, v.token, label, p)
+	}
+	defer p.Wipe()
+	err = v.once(ctx, sks.RoleSO, so, func(access sks.Access) (sks.Token, error) {
+		access.Role = sks.RoleSO
+		if err := sks.MayLogIn(access, v.token.For(sks.RoleSO)); err != nil {
+			return v.token.Token, err
+		}
+		var err error
+		t, err = v.Initialise(ctx, v.token, label, p)
+		return t.Token, err
+	})
 	return t, err
 }
 

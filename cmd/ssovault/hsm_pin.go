@@ -325,9 +325,8 @@ func (w *pinWork) readOld(ctx context.Context, v *visit) error {
 	if w.oldSource = user; w.reset {
 		w.oldSource = so
 	}
-	if w.resumed && !w.reset && w.oldSource.Attended() && w.change.Source != "" {
-		// The stored source has the old PIN until it follows.
-		if s, err := pin.ParseSource(w.change.Source); err == nil {
+	if w.resumed && !w.reset && w.oldSource.Attended() {
+		if s := w.change.OldSource(); s != (pin.Source{}) {
 			w.oldSource = s
 		}
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 
 	"ssovault/internal/cryptoki"
 	"ssovault/internal/fault"
@@ -12,17 +11,13 @@ import (
 	"ssovault/internal/vault"
 )
 
-// errOldNeeded says that a member has to be asked with a PIN that was not read
-// yet: nobody is asked while the folder is locked.
-var errOldNeeded = errors.New("the PIN that the token has is needed")
-
 var _ vault.PINDevice = (*pinWork)(nil)
 
 // Login implements vault.PINDevice: in a process of its own, which ends with the
 // session.
 func (w *pinWork) Login(ctx context.Context, m vault.PINMember, with vault.PINHeld) (vault.PINSession, vault.PINAnswer, error) {
 	if with == vault.PINOld && !w.oldReady {
-		return nil, vault.PINNotTried, errOldNeeded
+		return nil, vault.PINNotTried, vault.ErrPINNeeded
 	}
 	d, err := w.openLibrary(ctx, m.Library, w.site.sks.Timeouts)
 	if err != nil {
@@ -82,12 +77,7 @@ func (w *pinWork) tryOld(ctx context.Context, v *visit) (vault.PINAnswer, error)
 		_, err := try(sks.Access{})
 		return answerOf(tried, err), err
 	}
-	pins, err := v.readers()
-	if err != nil {
-		return vault.PINNotTried, err
-	}
-	as := vault.SKS{Serial: v.token.Serial, Label: v.token.Label, Role: role, PIN: w.oldSource, Timeouts: sks.Timeouts{}.WithDefaults()}
-	_, err = w.state.Once(ctx, as, vault.Device{PINs: pins, TryPIN: w.tryPIN, Now: w.now}, try)
+	err := v.once(ctx, role, w.oldSource, try)
 	return answerOf(tried, err), err
 }
 

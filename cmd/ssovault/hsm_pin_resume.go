@@ -60,7 +60,7 @@ func (a *app) resumePIN(ctx context.Context, o pinOptions) error {
 	}
 	for {
 		done, err := w.goOn(ctx)
-		if !errors.Is(err, errOldNeeded) {
+		if !errors.Is(err, vault.ErrPINNeeded) {
 			if err != nil || done {
 				return err
 			}
@@ -86,8 +86,12 @@ func (w *pinWork) goOn(ctx context.Context) (done bool, err error) {
 		return true, w.nothing()
 	}
 	for _, name := range w.leaveOut {
-		if err := w.change.LeaveOut(name); err != nil {
+		kept, err := w.change.LeaveOut(name)
+		if err != nil {
 			return false, err
+		}
+		if kept != "" {
+			w.warn("the PIN that the token " + name + " may have is kept in " + kept)
 		}
 	}
 	w.leaveOut = nil
@@ -105,8 +109,8 @@ func (w *pinWork) goOn(ctx context.Context) (done bool, err error) {
 		return false, err
 	}
 	if err := w.change.Run(ctx, w, w.next); err != nil {
-		if errors.Is(err, errOldNeeded) {
-			return false, errOldNeeded
+		if errors.Is(err, vault.ErrPINNeeded) {
+			return false, vault.ErrPINNeeded
 		}
 		return false, w.explain(err)
 	}

@@ -90,6 +90,10 @@ const (
 func (l Layout) pinChange() string { return l.Run("pin-change.json") }
 func (l Layout) newPIN() string    { return l.Run("pin-change.pin") }
 
+// oldPIN is what the stored source held, while a token still has it after the
+// source followed.
+func (l Layout) oldPIN() string { return l.Run("pin-change.old") }
+
 // PINChange gives the change that is under way, or nil. Cause Malformed.
 func (f *Folder) PINChange() (*PINChange, error) {
 	b, err := durable.Read(f.pinChange(), maxPINChange)
@@ -161,7 +165,7 @@ func (f *Folder) BeginPINChange(c PINChange, next secret.Value) (*PINChange, err
 	if had != nil {
 		return nil, fault.New(fault.Usage, "a change of the PIN of %s is under way", had.Members[0]).With("finish it first: 'ssovault hsm pin resume'")
 	}
-	if err := durable.Remove(f.newPIN()); err != nil { // left before its journal was there
+	if err := f.SweepPINChange(); err != nil {
 		return nil, err
 	}
 	if err := durable.Create(f.newPIN(), next.Bytes()); err != nil {
@@ -178,13 +182,12 @@ func (f *Folder) BeginPINChange(c PINChange, next secret.Value) (*PINChange, err
 	return &c, nil
 }
 
-// SweepPINChange removes a new PIN whose change never began.
+// SweepPINChange removes what a change left that was cut off before it began.
 func (f *Folder) SweepPINChange() error {
-	if there, err := durable.Exists(f.newPIN()); err != nil || !there {
-		return err
-	}
-	if err := durable.Remove(f.newPIN()); err != nil {
-		return err
+	for _, path := range []string{f.newPIN(), durable.Beside(f.pinChange())} {
+		if err := durable.Remove(path); err != nil {
+			return err
+		}
 	}
 	return durable.SyncFolder(f.Run(""))
 }
@@ -210,9 +213,10 @@ func (c *PINChange) write() error {
 
 // Settled tells whether every member has the new PIN, and its stored source.
 func (c *PINChange) Settled() bool {
-	if c.Source != "" && !c.Followed {
-		return false
-	}
+	return c.allNew() && (c.Source == "" || c.Followed)
+}
+
+func (c *PINChange) allNew() bool {
 	for _, m := range c.Members {
 		if m.Has != PINNew {
 			return false
@@ -223,17 +227,44 @@ func (c *PINChange) Settled() bool {
 
 // LeaveOut takes a member out of the change, as it is: by label or serial
 // number. Cause Usage when none or several are meant. Without members the change
-// is ended.
-func (c *PINChange) LeaveOut(name string) error {
+// is ended. kept names the file in which a PIN is kept that this token may have,
+// "" for none.
+func (c *PINChange) LeaveOut(name string) (kept string, err error) {
 	var left []PINMember
 	for _, m := range c.Members {
 		if m.Serial != name && m.Label != name {
 			left = append(left, m)
 		}
 	}
+	if len(left) != len(c.Members)-1 {
+		return "", fault.New(fault.Usage, "%q names %d of the tokens whose PIN is being changed, not one", name, len(c.Members)-len(left))
+	}
+	if kept, err = c.keepBeside(); err != nil {
+		return "", err
+	}
+	return kept, c.leave(left)
+}
+
+// keepBeside keeps the old PIN where the end of the change does not remove it.
+func (c *PINChange) keepBeside() (string, error) {
+	old, err := durable.Read(c.folder.oldPIN(), maxPIN)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer secret.Wipe(old)
+	path := c.folder.PINFile() + KeptSuffix(c.Began)
+	if err := durable.Replace(path, old); err != nil {
+		return "", err
+	}
+	return path, nil
+}
+
+// leave goes on with the members that are left.
+func (c *PINChange) leave(left []PINMember) error {
 	switch {
-	case len(left) != len(c.Members)-1:
-		return fault.New(fault.Usage, "%q names %d of the tokens whose PIN is being changed, not one", name, len(c.Members)-len(left))
 	case len(left) == 0:
 		c.Members = nil
 		return c.end()
@@ -269,7 +300,7 @@ func (c *PINChange) ByOfficer() {
 
 // end removes the new PIN, then the journal.
 func (c *PINChange) end() error {
-	for _, path := range []string{c.folder.newPIN(), c.folder.pinChange()} {
+	for _, path := range []string{c.folder.newPIN(), c.folder.oldPIN(), c.folder.pinChange()} {
 		if err := durable.Remove(path); err != nil {
 			return err
 		}
@@ -277,10 +308,46 @@ func (c *PINChange) end() error {
 	return durable.SyncFolder(c.folder.Run(""))
 }
 
+// keepOld keeps what the stored source holds as long as a token has that PIN:
+// it may be written down nowhere else.
+func (c *PINChange) keepOld(path string) error {
+	there, err := durable.Exists(c.folder.oldPIN())
+	if err != nil || there || c.allNew() {
+		return err
+	}
+	old, err := durable.Read(path, maxPIN)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer secret.Wipe(old)
+	if err := durable.Create(c.folder.oldPIN(), old); err != nil {
+		return err
+	}
+	return durable.SyncFolder(c.folder.Run(""))
+}
+
+// OldSource is where the old PIN lies: kept, or still in the stored source. The
+// zero Source where it is known to lie nowhere.
+func (c *PINChange) OldSource() pin.Source {
+	if there, err := durable.Exists(c.folder.oldPIN()); err == nil && there {
+		return pin.Source{Kind: pin.KindFile, Arg: c.folder.oldPIN()}
+	}
+	if s, err := pin.ParseSource(c.Source); err == nil && !c.Followed {
+		return s
+	}
+	return pin.Source{}
+}
+
 // follow lets the stored source have the new PIN.
 func (c *PINChange) follow(next secret.Value) error {
 	path, err := c.path()
 	if err != nil {
+		return err
+	}
+	if err := c.keepOld(path); err != nil {
 		return err
 	}
 	text := append(append([]byte(nil), next.Bytes()...), '\n')

@@ -5,7 +5,9 @@ import (
 	"errors"
 
 	"ssovault/internal/fault"
+	"ssovault/internal/pin"
 	"ssovault/internal/secret"
+	"ssovault/internal/sks"
 )
 
 // PINAnswer is what became of a login.
@@ -28,6 +30,10 @@ type PINSession interface {
 	Set(ctx context.Context, next secret.Value) (unchanged bool, err error)
 	Close() error
 }
+
+// ErrPINNeeded is what a PINDevice answers that has not read yet what is needed
+// to set the new PIN: nobody is asked while the folder is locked.
+var ErrPINNeeded = errors.New("the PIN that the token has is needed")
 
 // PINDevice reaches the members of a change.
 type PINDevice interface {
@@ -58,6 +64,9 @@ func (c *PINChange) Run(ctx context.Context, d PINDevice, next secret.Value) err
 		if ctx.Err() != nil {
 			break
 		}
+	}
+	if errors.Is(first, ErrPINNeeded) {
+		return first // once it is known, all goes on
 	}
 	if c.Follows != "" && !c.Followed && c.has(c.Follows, PINNew) {
 		if err := c.follow(next); err != nil {
@@ -159,12 +168,21 @@ func (c *PINChange) tryNew(ctx context.Context, d PINDevice, m *PINMember) error
 		return c.write()
 	case PINWasRefused:
 		m.New.Refused = true
+		c.remember(*m)
 		if !m.Old.Refused {
 			m.Has = PINOld
 		}
 		return c.write()
 	}
 	return err
+}
+
+// remember notes that it was us who showed the token a PIN that it refused, so
+// that a start with the right one need not wonder at the token's flags.
+func (c *PINChange) remember(m PINMember) {
+	const source = "pin-change"
+	// What cannot be noted costs an unattended start, no try.
+	_ = c.folder.refusals().Record(pin.Refusal{Token: m.Serial, Role: string(sks.RoleUser), Source: source, Identity: source, Time: c.Began})
 }
 
 // setNew logs in as is needed to set the new PIN, and sets it. lost is an error

@@ -60,7 +60,7 @@ func (s *server) tokenIn(slot uint) (Token, error) {
 		ProtectedPath:  i.Flags&pkcs11.CKF_PROTECTED_AUTHENTICATION_PATH != 0,
 		MinPIN:         i.MinPinLen, MaxPIN: i.MaxPinLen,
 	}
-	if !t.Initialised { // SoftHSM sets every flag of the PINs then
+	if !t.Initialised && t.SOTries == sks.TriesLocked { // SoftHSM sets every flag of the PINs then
 		t.UserPINSet, t.Tries, t.SOTries, t.PINToChange, t.SOPINToChange = false, "", "", false, false
 	}
 	told := []uint{i.SessionCount, i.MaxSessionCount, i.RwSessionCount, i.MaxRwSessionCount,

@@ -73,21 +73,34 @@ func (k NewKey) template(keyType uint, onToken bool) []*pkcs11.Attribute {
 
 // rehearse tries attributes that not every token knows with a key that ends
 // with the session: SoftHSM 2.6 refuses a template with an unknown attribute
-// only after it has made an object, without a label, which stays.
+// only after it has made an object, without a label, which stays. Tokens have
+// several codes for an attribute that they do not know; so the same key without
+// it tells what the refusal was about.
 func (s *server) rehearse(k NewKey) error {
 	special := k.Attributes & (vendorOnly | hsm.TrustedWrapOnly)
 	if special == 0 {
 		return nil
 	}
+	refusal := s.makeForTrial(k)
+	if code, _ := cryptoki.Code(refusal); refusal == nil || !refusals[code] {
+		return s.fault(refusal, "try the attributes of the key %q in the token %s", k.Label, s.token)
+	}
+	without := k
+	without.Attributes &^= special
+	if s.makeForTrial(without) == nil {
+		return s.unknown(special, refusal)
+	}
+	return nil // this token only makes keys to keep, say: it says so itself
+}
+
+// makeForTrial makes a key that ends with the session, and removes it.
+func (s *server) makeForTrial(k NewKey) error {
 	mechanism, keyType := k.generator()
 	object, err := s.lib.GenerateKey(s.session.Handle, []*pkcs11.Mechanism{pkcs11.NewMechanism(mechanism, nil)}, k.template(keyType, false))
-	switch code, _ := cryptoki.Code(err); {
-	case err == nil:
-		return s.fault(s.lib.DestroyObject(s.session.Handle, object), "remove a key made for a trial in the token %s", s.token)
-	case code == cryptoki.AttributeTypeInvalid:
-		return s.unknown(special, err)
+	if err != nil {
+		return err
 	}
-	return nil // perhaps this token only makes keys to keep: it says so itself
+	return s.lib.DestroyObject(s.session.Handle, object)
 }
 
 // unknown says that the token does not know attributes.
