@@ -6,7 +6,7 @@ import "github.com/spf13/cobra"
 func (a *app) hsmCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "hsm",
-		Short: "Look at tokens, initialise them, change their PINs",
+		Short: "Look at tokens, initialise them, change their PINs, replicate keys",
 		Long: `The commands of this group, and of 'ssovault key', work on any PKCS#11 token.
 
 The library comes from --library, a URI's module-path, $SSOVAULT_PKCS11_LIBRARY, or
@@ -20,7 +20,8 @@ tried once.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	for _, sub := range []*cobra.Command{a.hsmSlotsCommand(), a.hsmStateCommand(), a.hsmMechanismsCommand(), a.hsmInitCommand(), a.hsmPINCommand(), a.ctkmuCommand()} {
+	for _, sub := range []*cobra.Command{a.hsmSlotsCommand(), a.hsmStateCommand(), a.hsmMechanismsCommand(), a.hsmInitCommand(), a.hsmPINCommand(), a.ctkmuCommand(),
+		a.hsmIdentityCommand(), a.hsmReplicateCommand(), a.hsmCompareCommand()} {
 		withExitStatus(sub)
 		c.AddCommand(sub)
 	}

@@ -25,6 +25,7 @@ const libraryVariable = "SSOVAULT_PKCS11_LIBRARY"
 type tokenFlags struct {
 	token, library string
 	soSource       string
+	userSource     string // of a command about two tokens, instead of --pin-source
 }
 
 func (t *tokenFlags) register(c *cobra.Command) {
@@ -276,6 +277,10 @@ func (v *visit) sources() (user, so pin.Source, err error) {
 	u, _, err := v.flags.uri()
 	if err == nil && u.PINSource != (pin.Source{}) {
 		user = u.PINSource
+	}
+	if err == nil && v.flags.userSource != "" {
+		user, err = pin.ParseSource(v.flags.userSource)
+		return user, so, fault.Wrap(fault.Usage, err, "the PIN source %q", v.flags.userSource)
 	}
 	if err == nil && v.pinSource != "" {
 		user, err = pin.ParseSource(v.pinSource)

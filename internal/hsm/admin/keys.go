@@ -58,7 +58,7 @@ func (s *server) keys(label string, calculate bool) ([]byte, error) {
 // the login was lost.
 func (s *server) alive() error {
 	info, err := s.lib.GetSessionInfo(s.session.Handle)
-	if err == nil && info.State != ckRWUser && info.State != ckRWSO {
+	if err == nil && !s.guest && info.State != ckRWUser && info.State != ckRWSO {
 		err = pkcs11.Error(pkcs11.CKR_USER_NOT_LOGGED_IN)
 	}
 	return cryptoki.Fault(err, "ask for the session with the token %s", s.token)

@@ -20,6 +20,12 @@ func (s *server) login(l Login, pin []byte, resp *response) error {
 		return err
 	}
 	s.token, resp.Token = t, &t
+	if l.Role == Guest {
+		err := s.open()
+		s.in = err == nil
+		s.guest = s.in
+		return err
+	}
 	if len(pin) == 0 {
 		return fault.New(fault.PINUnavailable, "the PIN for the token %s is empty; no login was tried", t)
 	}

@@ -20,6 +20,7 @@ type server struct {
 	session library.Session
 	token   Token
 	in      bool // logged in
+	guest   bool // or only there, to see what is public
 	unlock  func()
 }
 
@@ -117,7 +118,7 @@ func (s *server) leave() error {
 	}
 	err := s.lib.Finalize()
 	s.unlock()
-	s.unlock, s.in, s.session = nil, false, library.Session{}
+	s.unlock, s.in, s.guest, s.session = nil, false, false, library.Session{}
 	return cryptoki.Fault(err, "finalise the PKCS#11 library")
 }
 

@@ -52,6 +52,9 @@ type Mechanism struct {
 	Flags   uint `json:"flags"`
 }
 
+// Guest opens a session without a login: public keys can be seen.
+const Guest sks.Role = "guest"
+
 // Login says to which token, and as whom.
 type Login struct {
 	Serial string
