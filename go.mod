@@ -1,11 +1,12 @@
 module ssovault
 
-go 1.26.0
+go 1.26.4
 
 require (
 	filippo.io/age v1.3.2
 	github.com/ThalesIgnite/crypto11 v1.2.5
 	github.com/boombuler/barcode v1.1.0
+	github.com/c2sp/wycheproof v0.0.0-20260902155932-3fa63dd0344a
 	github.com/creack/pty v1.1.24
 	github.com/getsops/sops/v3 v3.13.3
 	github.com/gofrs/flock v0.13.1

@@ -46,10 +46,9 @@ func (d *Device) Place(ctx context.Context, k NewKey, value secret.Value, kcv hs
 	return resp.key(err, opPlace)
 }
 
-// Wrap takes a key out of the token, wrapped under another one. A secret
-// wrapper's mechanism is chosen by a trial: RFC 5649, else RFC 3394; Triple-DES
-// only where legacy allows it. with is for a public wrapper, and empty
-// otherwise. Causes Usage (no such mechanism, the key does not leave),
+// Wrap takes a key out of the token, wrapped under another one by the mechanism
+// with. Where that is "" it is chosen by a trial: RFC 5649, else RFC 3394;
+// Triple-DES only where legacy allows it. Causes Usage (no such mechanism, the key does not leave),
 // Unreachable.
 func (d *Device) Wrap(ctx context.Context, k, wrapper Key, with hsm.Mechanism, legacy bool) (hsm.Mechanism, []byte, error) {
 	resp, out, err := d.ask(ctx, d.timeouts.Make, request{Op: opWrap, Handle: k.Handle,

@@ -108,7 +108,7 @@ func (s *server) offers(mechanism uint) error {
 // refusals are the codes by which a token says that it does not do what was
 // asked of it, rather than that it cannot be reached.
 var refusals = map[uint]bool{
-	0x07: true, // ARGUMENTS_BAD: what SoftHSM says of parameters that it does not know
+	0x07: true,                                     // ARGUMENTS_BAD: what SoftHSM says of parameters that it does not know
 	0x10: true, 0x11: true, 0x12: true, 0x13: true, // ATTRIBUTE_READ_ONLY, _SENSITIVE, _TYPE_INVALID, _VALUE_INVALID
 	0x1B: true, 0x54: true, // ACTION_PROHIBITED, FUNCTION_NOT_SUPPORTED
 	0x62: true, 0x63: true, 0x68: true, 0x69: true, 0x6A: true, // KEY_SIZE_RANGE … KEY_UNEXTRACTABLE

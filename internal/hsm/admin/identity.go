@@ -30,6 +30,7 @@ func (s *server) pair(k NewKey, resp *response) error {
 		pkcs11.NewAttribute(pkcs11.CKA_TOKEN, true),
 		pkcs11.NewAttribute(pkcs11.CKA_LABEL, k.Label),
 		pkcs11.NewAttribute(pkcs11.CKA_ID, k.ID),
+		pkcs11.NewAttribute(pkcs11.CKA_MODIFIABLE, false), // last: see incoming
 	}
 	public := append([]*pkcs11.Attribute{
 		pkcs11.NewAttribute(pkcs11.CKA_PRIVATE, false),
@@ -89,13 +90,13 @@ func (s *server) trust(k NewKey, der []byte, resp *response) error {
 		pkcs11.NewAttribute(pkcs11.CKA_KEY_TYPE, uint(pkcs11.CKK_RSA)),
 		pkcs11.NewAttribute(pkcs11.CKA_TOKEN, true),
 		pkcs11.NewAttribute(pkcs11.CKA_PRIVATE, false),
-		pkcs11.NewAttribute(pkcs11.CKA_MODIFIABLE, false),
 		pkcs11.NewAttribute(pkcs11.CKA_LABEL, k.Label),
 		pkcs11.NewAttribute(pkcs11.CKA_ID, k.ID),
 		pkcs11.NewAttribute(pkcs11.CKA_MODULUS, p.N.Bytes()),
 		pkcs11.NewAttribute(pkcs11.CKA_PUBLIC_EXPONENT, big.NewInt(int64(p.E)).Bytes()),
 		pkcs11.NewAttribute(pkcs11.CKA_WRAP, true),
 		pkcs11.NewAttribute(pkcs11.CKA_TRUSTED, true),
+		pkcs11.NewAttribute(pkcs11.CKA_MODIFIABLE, false),
 	})
 	if err != nil {
 		return s.fault(err, "store a trusted public key in the token %s", s.token)

@@ -36,7 +36,7 @@ func (s *server) wrap(object pkcs11.ObjectHandle, c carry, resp *response) ([]by
 	}
 	var with *pkcs11.Mechanism
 	if c.Mechanism != "" {
-		with, err = s.oaep(c.Mechanism)
+		with, err = s.mechanism(c.Mechanism)
 		resp.Wrapped = c.Mechanism
 	} else {
 		resp.Wrapped, with, err = s.wrapping(wrapper, c.Legacy)
@@ -71,8 +71,8 @@ func (s *server) wrapping(wrapper Key, legacy bool) (hsm.Mechanism, *pkcs11.Mech
 	return "", nil, fault.New(fault.Usage, "%s is a %s %s key: keys are wrapped under AES keys", wrapper, wrapper.Class, wrapper.Type)
 }
 
-// unwrapping gives the mechanism for a file that says how it was wrapped.
-func (s *server) unwrapping(how hsm.Mechanism) (*pkcs11.Mechanism, error) {
+// mechanism gives the one that computes a wrap.
+func (s *server) mechanism(how hsm.Mechanism) (*pkcs11.Mechanism, error) {
 	switch how {
 	case OAEP256, OAEP1:
 		return s.oaep(how)
@@ -91,7 +91,7 @@ func (s *server) unwrap(k NewKey, c carry, wrapped []byte, resp *response) error
 	if len(wrapped) == 0 {
 		return errors.New("nothing is to be unwrapped")
 	}
-	with, err := s.unwrapping(c.Mechanism)
+	with, err := s.mechanism(c.Mechanism)
 	if err != nil {
 		return err
 	}
