@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
-	"os"
 	"strings"
 	"testing"
 
@@ -19,13 +18,6 @@ import (
 	"ssovault/internal/secret"
 	"ssovault/internal/sks"
 )
-
-func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == admin.Argument {
-		admin.Main()
-	}
-	os.Exit(m.Run())
-}
 
 // loggedIn opens a token through a library, and logs in.
 func loggedIn(t *testing.T, k p11test.Tok, library string, role sks.Role) *admin.Device {
@@ -44,8 +36,8 @@ func loggedIn(t *testing.T, k p11test.Tok, library string, role sks.Role) *admin
 	return d
 }
 
-// newKey describes a key of a label.
-func newKey(label string, kind hsm.KeyType, bits int, a hsm.Attributes) admin.NewKey {
+// described gives a key of a label, to be made.
+func described(label string, kind hsm.KeyType, bits int, a hsm.Attributes) admin.NewKey {
 	id := sks.NewKeyID()
 	return admin.NewKey{ID: id[:], Label: label, Type: kind, Bits: bits, Attributes: a}
 }
@@ -58,7 +50,7 @@ func placed(t *testing.T, d *admin.Device, value []byte, a hsm.Attributes) admin
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, err := d.Place(t.Context(), newKey("placed", hsm.AES, 8*len(value), a), k.Value, kcv, false)
+	made, err := d.Place(t.Context(), described("placed", hsm.AES, 8*len(value), a), k.Value, kcv, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,16 +94,16 @@ func TestPlaceStoresNothingElse(t *testing.T) {
 		}
 		wrong := right
 		wrong[2] ^= 1
-		if _, err := d.Place(t.Context(), newKey(name, c.kind, c.bits, c.a), key.Value, wrong, false); err == nil || !strings.Contains(err.Error(), right.String()) {
+		if _, err := d.Place(t.Context(), described(name, c.kind, c.bits, c.a), key.Value, wrong, false); err == nil || !strings.Contains(err.Error(), right.String()) {
 			t.Errorf("%s: %v", name, err)
 		}
-		made, err := d.Place(t.Context(), newKey(name, c.kind, c.bits, c.a), key.Value, right, true)
+		made, err := d.Place(t.Context(), described(name, c.kind, c.bits, c.a), key.Value, right, true)
 		if err != nil || made.KCV != right.String() {
 			t.Errorf("%s, rehearsal: %v, %s", name, err, made.KCV)
 		}
 	}
 	// What the token does not know is found out before anything is stored.
-	if _, err := d.Place(t.Context(), newKey("w", hsm.AES, 128, safe|hsm.Export), secret.New(random(16)), hsm.KCV{}, false); fault.Of(err) != fault.Usage {
+	if _, err := d.Place(t.Context(), described("w", hsm.AES, 128, safe|hsm.Export), secret.New(random(16)), hsm.KCV{}, false); fault.Of(err) != fault.Usage {
 		t.Errorf("%v", err)
 	}
 	if err := d.Close(); err != nil {
@@ -128,7 +120,7 @@ func TestReplicableKeyStays(t *testing.T) {
 	k := p11test.Token(t)
 	d := loggedIn(t, k, k.Library, sks.RoleUser)
 	defer d.Close()
-	target, err := d.Generate(t.Context(), newKey("target", hsm.AES, 256, safe|hsm.Encrypt|hsm.Decrypt|hsm.Extractable|hsm.TrustedWrapOnly))
+	target, err := d.Generate(t.Context(), described("target", hsm.AES, 256, safe|hsm.Encrypt|hsm.Decrypt|hsm.Extractable|hsm.TrustedWrapOnly))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +155,7 @@ func TestReplicableKeyStays(t *testing.T) {
 	} else if _, err := d.Trust(t.Context(), "own peer", []byte{2}, &key.PublicKey); err == nil {
 		t.Error("the user made a public key trusted")
 	}
-	if _, err := d.Place(t.Context(), newKey("trusted", hsm.AES, 256, wrapper|hsm.Trusted), secret.New(random(32)), hsm.KCV{}, false); err == nil {
+	if _, err := d.Place(t.Context(), described("trusted", hsm.AES, 256, wrapper|hsm.Trusted), secret.New(random(32)), hsm.KCV{}, false); err == nil {
 		t.Error("the user stored a trusted wrapper")
 	}
 	_, _, err = d.Wrap(t.Context(), target, own, "", false)
@@ -216,7 +208,7 @@ func TestTrustedWrappers(t *testing.T) {
 	}
 
 	here := loggedIn(t, k, k.Library, sks.RoleUser)
-	target, err := here.Generate(t.Context(), newKey("target", hsm.AES, 256, safe|hsm.Encrypt|hsm.Extractable|hsm.TrustedWrapOnly))
+	target, err := here.Generate(t.Context(), described("target", hsm.AES, 256, safe|hsm.Encrypt|hsm.Extractable|hsm.TrustedWrapOnly))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,7 +247,7 @@ func TestTrustedWrappers(t *testing.T) {
 		by   admin.Key
 		how  hsm.Mechanism
 	}{"by secret": {bySecret, secretOne, hsm.KWP}, "by public": {byPublic, privateOne, admin.OAEP1}} {
-		made, err := there.Unwrap(t.Context(), newKey(label, hsm.AES, 256, safe|hsm.Encrypt|hsm.Decrypt), c.text, c.by, c.how, kcv)
+		made, err := there.Unwrap(t.Context(), described(label, hsm.AES, 256, safe|hsm.Encrypt|hsm.Decrypt), c.text, c.by, c.how, kcv)
 		if err != nil || made.KCV != target.KCV || made.Attributes.Has(hsm.Extractable) {
 			t.Errorf("%s: %v, %+v", label, err, made)
 		}
@@ -265,7 +257,7 @@ func TestTrustedWrappers(t *testing.T) {
 			text []byte
 			kcv  hsm.KCV
 		}{"an altered text": {altered, kcv}, "another KCV": {c.text, hsm.KCV{1}}, "cut short": {c.text[:len(c.text)-8], kcv}} {
-			if _, err := there.Unwrap(t.Context(), newKey("never", hsm.AES, 256, safe|hsm.Encrypt), try.text, c.by, c.how, try.kcv); fault.Of(err) != fault.Tampered {
+			if _, err := there.Unwrap(t.Context(), described("never", hsm.AES, 256, safe|hsm.Encrypt), try.text, c.by, c.how, try.kcv); fault.Of(err) != fault.Tampered {
 				t.Errorf("%s, %s: %v", label, what, err)
 			}
 		}

@@ -43,7 +43,9 @@ func (s *server) generate(k NewKey, resp *response) error {
 	}
 	object, err := s.lib.GenerateKey(s.session.Handle, []*pkcs11.Mechanism{pkcs11.NewMechanism(mechanism, nil)}, k.template(keyType, true))
 	if err != nil {
-		return s.fault(err, "generate the key %q in the token %s", k.Label, s.token)
+		if object, err = s.lost(k, err); err != nil {
+			return s.fault(err, "generate the key %q in the token %s", k.Label, s.token)
+		}
 	}
 	made, err := s.readBack(object, k)
 	if err == nil {
@@ -54,6 +56,22 @@ func (s *server) generate(k NewKey, resp *response) error {
 		err = fmt.Errorf("%w; the key that was made could not be removed: %v", err, removeErr)
 	}
 	return err
+}
+
+// lost looks whether a key was made although the token said no: an answer may be
+// lost on its way.
+func (s *server) lost(k NewKey, err error) (pkcs11.ObjectHandle, error) {
+	if code, ok := cryptoki.Code(err); !ok || refusals[code] {
+		return 0, err
+	}
+	found, findErr := s.session.Find(
+		pkcs11.NewAttribute(pkcs11.CKA_CLASS, uint(pkcs11.CKO_SECRET_KEY)),
+		pkcs11.NewAttribute(pkcs11.CKA_ID, k.ID),
+		pkcs11.NewAttribute(pkcs11.CKA_TOKEN, true))
+	if findErr != nil || len(found) != 1 {
+		return 0, err
+	}
+	return found[0], nil
 }
 
 // template describes the key; onToken is false for one that ends with the session.

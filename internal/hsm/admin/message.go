@@ -85,15 +85,15 @@ func (r *request) Walk(f *isolate.Fields) {
 	isolate.Text(f, &r.Label)
 	isolate.List(f, &r.Cuts, func(n *int) { isolate.Number(f, n) })
 	isolate.Optional(f, &r.New, func(k *NewKey) {
-		bytes(f, &k.ID)
+		octets(f, &k.ID)
 		isolate.Text(f, &k.Label)
 		isolate.Text(f, &k.Type)
 		isolate.Number(f, &k.Bits)
-		set(f, &k.Attributes)
+		isolate.Number(f, &k.Attributes)
 	})
 	isolate.Number(f, &r.Handle)
-	set(f, &r.On)
-	set(f, &r.Off)
+	isolate.Number(f, &r.On)
+	isolate.Number(f, &r.Off)
 	isolate.Optional(f, &r.Carry, func(c *carry) { c.walk(f) })
 }
 
@@ -179,26 +179,19 @@ func key(f *isolate.Fields, k *Key) {
 	isolate.Text(f, &k.Type)
 	isolate.Number(f, &k.Bits)
 	isolate.Text(f, &k.Label)
-	bytes(f, &k.ID)
-	set(f, &k.Attributes)
-	set(f, &k.Known)
+	octets(f, &k.ID)
+	isolate.Number(f, &k.Attributes)
+	isolate.Number(f, &k.Known)
 	isolate.Text(f, &k.KCV)
 }
 
-// bytes walks over a short string of bytes.
-func bytes(f *isolate.Fields, b *[]byte) {
+// octets walks over a short string of bytes.
+func octets(f *isolate.Fields, b *[]byte) {
 	s := string(*b)
 	isolate.Text(f, &s)
 	if *b = nil; s != "" {
 		*b = []byte(s)
 	}
-}
-
-// set walks over a set of attributes.
-func set(f *isolate.Fields, a *hsm.Attributes) {
-	n := uint64(*a)
-	isolate.Number(f, &n)
-	*a = hsm.Attributes(n)
 }
 
 // keyList is the payload of an answer: of ten thousand keys the head would be

@@ -105,7 +105,7 @@ func (v vector) try(t *testing.T, d *admin.Device, how hsm.Mechanism, valid bool
 		}
 		bits = key.Bits()
 	}
-	made, err := d.Unwrap(t.Context(), newKey("unwrapped", hsm.AES, bits, safe|hsm.Encrypt), v.Wrapped, kek, how, kcv)
+	made, err := d.Unwrap(t.Context(), described("unwrapped", hsm.AES, bits, safe|hsm.Encrypt), v.Wrapped, kek, how, kcv)
 	if !valid {
 		if fault.Of(err) != fault.Tampered {
 			t.Errorf("%s %d (%s): %v", how, v.ID, v.Comment, err)
