@@ -20,11 +20,20 @@ type sheets struct {
 
 // sheetFolder makes sure that the sheets can be written.
 func (a *app) sheetFolder(o componentsOptions) (hands, error) {
-	any, err := a.outside(filepath.Join(o.sheetDir, "sheet"))
+	p, err := a.site()
 	if err != nil {
 		return nil, err
 	}
-	h := &sheets{dir: filepath.Dir(any)}
+	place := newFile
+	if p.folder != nil { // whose disk and backups must not hold them
+		place = a.outside
+	}
+	first := hsm.Sheet{Number: 1, Of: o.count, Label: o.label}
+	path, err := place(filepath.Join(o.sheetDir, first.FileName(sheetEndings[0])))
+	if err != nil {
+		return nil, err
+	}
+	h := &sheets{dir: filepath.Dir(path)}
 	for number := range o.count {
 		s := hsm.Sheet{Number: number + 1, Of: o.count, Label: o.label}
 		for _, ending := range sheetEndings {
