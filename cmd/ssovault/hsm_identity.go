@@ -103,20 +103,7 @@ func (a *app) identityCreateCommand() *cobra.Command {
   ssovault hsm identity create --token hsm2 --json | jq -r .fingerprint`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx := cmd.Context()
-			v, err := a.enter(ctx, flags)
-			if err != nil {
-				return err
-			}
-			defer v.Close()
-			i, present, err := v.own(ctx)
-			if err == nil && !present {
-				id := sks.NewKeyID()
-				if i.Key, err = v.Pair(ctx, ownLabel+v.token.Serial, id[:]); err == nil {
-					i.public, err = v.Public(ctx, i.Key)
-					a.log.Info().Str("command", a.command).Str("token", v.token.Label).Str("serial", v.token.Serial).Msg("identity made")
-				}
-			}
+			i, present, err := a.createIdentity(cmd.Context(), flags)
 			if err != nil {
 				return err
 			}
@@ -126,6 +113,26 @@ func (a *app) identityCreateCommand() *cobra.Command {
 	flags.register(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
+}
+
+// createIdentity makes the pair unless there is one.
+func (a *app) createIdentity(ctx context.Context, flags tokenFlags) (i identity, present bool, err error) {
+	d := &desk{app: a, flags: flags, role: sks.RoleUser}
+	defer d.end()
+	id := sks.NewKeyID()
+	pair := admin.NewKey{ID: id[:]}
+	_, err = d.store(ctx, &pair, func(v *visit) (made admin.Key, err error) {
+		if i, present, err = v.own(ctx); err != nil || present {
+			return i.Key, err
+		}
+		pair.Label = ownLabel + v.token.Serial
+		if made, err = v.Pair(ctx, pair.Label, pair.ID); err == nil {
+			i.Key = made
+			i.public, err = v.Public(ctx, made)
+		}
+		return made, err
+	})
+	return i, present, err
 }
 
 func (a *app) printIdentity(i identity, present, asJSON bool) error {

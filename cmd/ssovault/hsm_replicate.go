@@ -261,7 +261,7 @@ func (v *visit) replicable(ctx context.Context, labels []string) (chosen []admin
 func (d *desk) receive(ctx context.Context, k onItsWay, peer identity, replicable bool) (state string, err error) {
 	n := admin.NewKey{ID: k.ID, Label: k.Label, Type: hsm.KeyType(k.Type), Bits: int(k.Bits)}
 	n.Attributes = replicaAttributes(k.Attributes, replicable)
-	_, err = d.store(ctx, n, func(v *visit) (made admin.Key, err error) {
+	_, err = d.store(ctx, &n, func(v *visit) (made admin.Key, err error) {
 		there, err := v.secretKeys(ctx, k.Label)
 		if err != nil {
 			return made, err

@@ -9,6 +9,7 @@ import (
 
 	"ssovault/internal/fault"
 	"ssovault/internal/hsm"
+	"ssovault/internal/hsm/admin"
 	"ssovault/internal/sks"
 )
 
@@ -78,37 +79,36 @@ func (a *app) trust(ctx context.Context, o trustOptions) (made identity, present
 		return made, false, fault.New(fault.Usage, "the fingerprint of the token %s is another one", oneLine(t.String())).
 			With("nothing was changed; it is another token, or a digit is wrong: read it again at the peer, with 'ssovault hsm identity list'")
 	}
-	v, err := a.visit(ctx, o.tokenFlags)
-	if err != nil {
-		return made, false, err
-	}
-	defer v.Close()
-	if v.token.Serial == t.Serial {
-		return made, false, fault.New(fault.Usage, "the token %s would trust itself", oneLine(t.String()))
-	}
-	if err := v.login(ctx, sks.RoleSO); err != nil {
-		return made, false, err
-	}
+	d := &desk{app: a, flags: o.tokenFlags, role: sks.RoleSO}
+	defer d.end()
+	key := admin.NewKey{Label: peerLabel + t.Serial, ID: is[:16]}
+	made.public = peer.public
+	made.Key, err = d.store(ctx, &key, func(v *visit) (k admin.Key, err error) {
+		if v.token.Serial == t.Serial {
+			return k, fault.New(fault.Usage, "the token %s would trust itself", oneLine(t.String()))
+		}
+		if k, present, err = v.trusts(ctx, t, peer); err != nil || present {
+			return k, err
+		}
+		return v.Trust(ctx, key.Label, key.ID, peer.public)
+	})
+	return made, present, err
+}
+
+// trusts finds the peer's identity among those that are trusted. Another one of
+// the same peer is refused.
+func (v *visit) trusts(ctx context.Context, t admin.Token, peer identity) (k admin.Key, is bool, err error) {
 	there, err := v.identities(ctx, peerLabel+t.Serial)
 	for _, one := range there {
 		if err == nil && one.public.Equal(peer.public) && one.Attributes.Has(hsm.Trusted) {
-			return one, true, nil
+			return one.Key, true, nil
 		}
 	}
 	if err == nil && len(there) > 0 {
 		err = fault.New(fault.Usage, "the token %s trusts another identity of %s", oneLine(v.token.String()), oneLine(t.String())).
 			With(fmt.Sprintf("if the peer was initialised anew, delete the old one first: its label is %q", peerLabel+t.Serial))
 	}
-	if err != nil {
-		return made, false, err
-	}
-	if made.Key, err = v.Trust(ctx, peerLabel+t.Serial, is[:16], peer.public); err != nil {
-		return made, false, err
-	}
-	made.public = peer.public
-	a.log.Info().Str("command", a.command).Str("token", v.token.Label).Str("serial", v.token.Serial).
-		Str("peer", t.Serial).Str("fingerprint", shown(is)).Msg("identity trusted")
-	return made, false, nil
+	return k, false, err
 }
 
 // typedFingerprint lets the security officer type what he was told.

@@ -20,14 +20,16 @@ import (
 type twoTokens struct {
 	*adminScene
 	second p11test.Tok
-	module *p11test.Module
+	third  p11test.Tok // of crash tests
+	// fingerprint is that of the third token's identity.
+	fingerprint string
 }
 
 func newTwoTokens(t *testing.T) *twoTokens {
 	k := p11test.Token(t)
 	m := p11test.Faulty(t, k.Library)
-	s := &twoTokens{adminScene: newAdminScene(t, k, m.Path), second: k.Again(t, "second"), module: m}
-	s.base = "" // no install folder
+	s := &twoTokens{adminScene: newAdminScene(t, k, m.Path), second: k.Again(t, "second")}
+	s.module, s.base = m, "" // no install folder
 	return s
 }
 

@@ -99,7 +99,7 @@ func (d *desk) place(ctx context.Context, k admin.NewKey, key hsm.Key, kcv hsm.K
 		})
 		return made, err
 	}
-	return d.store(ctx, k, func(v *visit) (admin.Key, error) {
+	return d.store(ctx, &k, func(v *visit) (admin.Key, error) {
 		if err := v.absent(ctx, k.Label); err != nil { // somebody may have made it since
 			return admin.Key{}, err
 		}
@@ -107,10 +107,10 @@ func (d *desk) place(ctx context.Context, k admin.NewKey, key hsm.Key, kcv hsm.K
 	})
 }
 
-// store brings a key in by put. When the answer is lost on the way it logs in
+// store brings a key in by put, which may still name it. When the answer is lost on the way it logs in
 // again and takes away what may have been made; where that cannot be done
 // either, the error is a *perhapsThere.
-func (d *desk) store(ctx context.Context, k admin.NewKey, put func(*visit) (admin.Key, error)) (made admin.Key, err error) {
+func (d *desk) store(ctx context.Context, k *admin.NewKey, put func(*visit) (admin.Key, error)) (made admin.Key, err error) {
 	begun := false
 	err = d.with(ctx, func(v *visit) (err error) {
 		begun = true
@@ -125,7 +125,7 @@ func (d *desk) store(ctx context.Context, k admin.NewKey, put func(*visit) (admi
 	case err == nil, !begun, cause == fault.Usage, cause == fault.Tampered, cause == fault.WrongKey:
 		return made, err // nothing was made, or it was taken back at once
 	}
-	if undoErr := d.takeBack(context.WithoutCancel(ctx), k); undoErr != nil {
+	if undoErr := d.takeBack(context.WithoutCancel(ctx), *k); undoErr != nil {
 		return made, &perhapsThere{err: err, id: k.ID, problem: undoErr}
 	}
 	return made, err

@@ -107,7 +107,7 @@ func (a *app) importKey(ctx context.Context, path string, o importOptions) error
 	if path != "-" {
 		r.Exported.File, _ = filepath.Abs(path)
 	}
-	made, err := d.store(ctx, k, func(v *visit) (made admin.Key, err error) {
+	made, err := d.store(ctx, &k, func(v *visit) (made admin.Key, err error) {
 		r.Token, r.Serial = v.token.Label, v.token.Serial
 		if made, r.Present, err = v.present(ctx, k.Label, x.KCV); err != nil || r.Present {
 			return made, err
