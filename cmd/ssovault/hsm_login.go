@@ -130,6 +130,9 @@ func (v *visit) readTwice(ctx context.Context, s pin.Source, question, flag stri
 // fits refuses a new PIN whose length the token does not take.
 func fits(t admin.Token, p secret.Value, whose string) error {
 	n := uint(p.Len())
+	if n == 0 {
+		return fault.New(fault.Usage, "%s is empty", whose).With("nothing was changed")
+	}
 	if n < t.MinPIN || t.MaxPIN > 0 && n > t.MaxPIN {
 		return fault.New(fault.Usage, "%s has %d characters; the token %s takes %d to %d", whose, n, oneLine(t.String()), t.MinPIN, t.MaxPIN).With("nothing was changed")
 	}
