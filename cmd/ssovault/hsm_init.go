@@ -165,14 +165,17 @@ func (a *app) visitSlot(ctx context.Context, o initOptions) (*visit, error) {
 	if v.device, err = a.openLibrary(ctx, library, p.sks.Timeouts); err != nil {
 		return nil, err
 	}
+	err = fault.New(fault.Usage, "the library %s has no slot %s with a token", library, o.slot).With("'ssovault hsm slots' shows them")
 	for _, t := range v.tokens {
 		if strconv.FormatUint(uint64(t.Slot), 10) == o.slot {
-			v.token = t
-			return v, t.Problem
+			v.token, err = t, t.Problem
 		}
 	}
-	_ = v.Close()
-	return nil, fault.New(fault.Usage, "the library %s has no slot %s with a token", library, o.slot).With("'ssovault hsm slots' shows them")
+	if err != nil {
+		_ = v.Close()
+		return nil, err
+	}
+	return v, nil
 }
 
 func (o initOptions) newSOSource() (pin.Source, error) {
