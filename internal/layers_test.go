@@ -13,9 +13,9 @@ import (
 // floors are the packages from the ground up: each may import those below its
 // own floor only. CONTRIBUTING.md draws the plan.
 var floors = [][]string{
-	{"fault", "secret", "durable", "owner"},
+	{"fault", "secret", "durable", "owner", "format"},
 	{"properties", "keystore", "saml", "pin", "sks", "hsm"},
-	{"encp", "cryptoki"},
+	{"encp", "cryptoki", "recovery"},
 	{"isolate", "library", "hsm/admin", "sks/p11", "sks/helper", "sks/memory", "sks/skstest"},
 	{"vault", "backup"},
 	{"wizard", "doctor", "launch", "answers"},
@@ -25,6 +25,7 @@ var floors = [][]string{
 var within = map[string][]string{
 	"durable":    {"fault"},
 	"owner":      {"fault"},
+	"format":     {"fault"},
 	"hsm":        {"sks", "pin"}, // a token URI names a token, and the source of its PIN
 	"sks/p11":    {"library"},
 	"sks/helper": {"sks/p11", "isolate"},
@@ -41,7 +42,8 @@ var keepers = map[string][]string{
 	"github.com/rs/zerolog":                      {"ssovault/cmd/ssovault"},
 	"github.com/spf13/cobra":                     {"ssovault/cmd/ssovault"},
 	"github.com/klauspost/compress/zstd":         {"ssovault/internal/backup"},
-	"filippo.io/age":                             {"ssovault/internal/backup"},
+	"filippo.io/age":                             {"ssovault/internal/backup", "ssovault/internal/recovery"},
+	"github.com/getsops/sops/v3/shamir":          {"ssovault/internal/recovery"},
 	"github.com/schollz/progressbar/v3":          {"ssovault/cmd/ssovault"},
 	"github.com/boombuler/barcode/qr":            {"ssovault/internal/hsm"},
 	"ssovault/internal/sks/p11":                  {"ssovault/internal/sks/helper"},

@@ -98,7 +98,7 @@ func (a *app) rootCommand() *cobra.Command {
 	group("start", a.configCommand(), a.runCommand(), a.unsealCommand(), a.disableCommand(), a.acceptCommand())
 	group("edit", a.getCommand(), a.setCommand(), a.unsetCommand(), a.showCommand(), a.editCommand(),
 		a.exportCommand(), a.importCommand(), a.diffCommand())
-	group("keep", a.backupCommand(), a.restoreCommand(), a.rotateCommand(), a.migrateCommand())
+	group("keep", a.backupCommand(), a.restoreCommand(), a.recoveryCommand(), a.rotateCommand(), a.migrateCommand())
 	group("hsm", a.hsmCommand(), a.keyCommand(), a.explainCommand())
 	group("look", a.statusCommand(), a.doctorCommand(), a.inspectCommand(), a.supportCommand(), a.versionCommand())
 	return root

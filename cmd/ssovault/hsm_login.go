@@ -142,8 +142,8 @@ func fits(t admin.Token, p secret.Value, whose string) error {
 	return nil
 }
 
-// confirm lets a person type a name before something that cannot be undone.
-func (a *app) confirm(ctx context.Context, yes bool, what, name string) error {
+// confirmName lets a person type a name before something that cannot be undone.
+func (a *app) confirmName(ctx context.Context, yes bool, what, name string) error {
 	if yes {
 		return nil
 	}

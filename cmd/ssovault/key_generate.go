@@ -130,7 +130,7 @@ func (o generateOptions) newKey(bitsGiven bool) (admin.NewKey, error) {
 func (a *app) generate(ctx context.Context, o generateOptions, k admin.NewKey) error {
 	if o.public || o.plain {
 		what := "The key would be without protection that keys should have: " + ((hsm.Private | hsm.Sensitive) &^ k.Attributes).Names()
-		if err := a.confirm(ctx, o.yes, what, o.label); err != nil {
+		if err := a.confirmName(ctx, o.yes, what, o.label); err != nil {
 			return err
 		}
 	}

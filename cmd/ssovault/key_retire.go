@@ -130,7 +130,6 @@ func (a *app) retire(ctx context.Context, o retireOptions) (report retireReport,
 	}
 	for _, yes := range confirmed {
 		if yes {
-			report = retireReport{}
 			err = r.visit(ctx, vault.Change, &report, func(k vault.KeyState) bool { return confirmed[k.ID.String()] })
 			break
 		}

@@ -23,83 +23,51 @@ type retiring struct {
 
 func (r *retiring) wipe() { r.pin.Wipe() }
 
+// ring is a token that is logged in to, and the keys there that are meant.
+type ring struct {
+	folder   *vault.Folder
+	contents *vault.Contents
+	store    sks.Store
+	token    sks.Token
+	keys     []vault.KeyState
+	told     bool // this folder is the newest that the token knows
+}
+
+func (g *ring) close() {
+	if g.store != nil {
+		_ = g.store.Close() // what was asked of it is done and checked
+	}
+	g.folder.Close()
+}
+
 // visit judges the keys that are meant, and removes those that nothing needs
-// and remove says yes to; nil only judges. It opens what is in data/ first: a
-// key goes only while the present one works.
+// and remove says yes to; nil only judges.
 func (r *retiring) visit(ctx context.Context, use vault.Use, report *retireReport, remove func(vault.KeyState) bool) error {
 	f, err := r.open(ctx, use)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	c, err := f.Scan(vault.BoundIgnored)
-	if err != nil {
+	g := &ring{folder: f}
+	defer g.close()
+	if err := r.fill(ctx, g); err != nil {
 		return err
 	}
-	report.DryRun, report.Instance = r.dryRun, c.InstanceNumber()
-	if possible, _ := c.NamedKey(r.label); r.label != "" && !possible {
-		return fault.New(fault.Usage, "%q is neither the label nor the id of a sealing key of instance %s", r.label, c.InstanceNumber()).
-			With("'ssovault key retire --dry-run' shows them")
-	}
-	needs, err := r.needs(f, c)
-	if err != nil {
-		return err
-	}
-	other, err := r.otherToken(ctx, c)
-	if err != nil {
-		return err
-	}
-	if err := r.hideSources(c); err != nil {
-		return err
-	}
-	store, token, err := r.enter(ctx, f, c, other)
-	if err != nil {
-		return err
-	}
-	defer store.Close()
-	report.TokenLabel, report.TokenSerial = token.Label, token.Serial
-	told, err := c.MayRetire(ctx, store, token)
-	if err != nil {
-		return err
-	}
-	keys, err := c.Keys(ctx, store, needs)
-	if err != nil {
-		return err
-	}
-	return r.each(ctx, f, c, store, token, keys, report, remove, told)
-}
-
-// each goes through the keys that are meant. One that was named and is needed is
-// refused before any other goes.
-func (r *retiring) each(ctx context.Context, f *vault.Folder, c *vault.Contents, store sks.Store, token sks.Token,
-	keys []vault.KeyState, report *retireReport, remove func(vault.KeyState) bool, told bool) error {
-	report.Keys = []retiredKey{}
-	if r.label != "" {
-		_, matches := c.NamedKey(r.label)
-		keys = slices.DeleteFunc(keys, func(k vault.KeyState) bool { return !matches(k.KeyInfo) })
-		if len(keys) == 0 {
-			report.Gone = r.label
-		}
-		for _, k := range keys {
-			if err := k.Refusal(); err != nil && !r.dryRun {
-				return err
-			}
-		}
+	*report = retireReport{DryRun: r.dryRun, Instance: g.contents.InstanceNumber(),
+		TokenLabel: g.token.Label, TokenSerial: g.token.Serial, Keys: []retiredKey{}}
+	if len(g.keys) == 0 {
+		report.Gone = r.label
 	}
 	var gone []sks.KeyID
-	for _, k := range keys {
-		state := "needed"
-		if k.Free() {
-			state = "free"
-			if !told {
-				r.warn("whether another copy of this folder uses the key " + k.Label + " cannot be told: " + untold(c))
-			}
+	for _, k := range g.keys {
+		state := map[bool]string{true: "free", false: "needed"}[k.Free()]
+		if k.Free() && !g.told {
+			r.warn("whether another copy of this folder uses the key " + k.Label + " cannot be told: " + untold(g.contents))
 		}
 		if k.Free() && remove != nil && remove(k) {
-			if err := f.Retire(ctx, k, store, token); err != nil {
+			if err := f.Retire(ctx, k, g.store, g.token); err != nil {
 				return err
 			}
-			r.log.Info().Str("command", r.command).Str("token", token.Label).Str("serial", token.Serial).
+			r.log.Info().Str("command", r.command).Str("token", g.token.Label).Str("serial", g.token.Serial).
 				Str("key_id", k.ID.String()).Str("label", k.Label).Msg("key removed")
 			state, gone = "retired", append(gone, k.ID)
 		}
@@ -112,6 +80,57 @@ func (r *retiring) each(ctx context.Context, f *vault.Folder, c *vault.Contents,
 		r.warn("the register of backups still names what is gone: " + err.Error())
 	}
 	return nil
+}
+
+// fill gathers what needs keys, opens what is in data/, since a key goes only
+// while the present one works, logs in to the token and judges its keys.
+func (r *retiring) fill(ctx context.Context, g *ring) (err error) {
+	f := g.folder
+	if g.contents, err = f.Scan(vault.BoundIgnored); err != nil {
+		return err
+	}
+	c := g.contents
+	if possible, _ := c.NamedKey(r.label); r.label != "" && !possible {
+		return fault.New(fault.Usage, "%q is neither the label nor the id of a sealing key of instance %s", r.label, c.InstanceNumber()).
+			With("'ssovault key retire --dry-run' shows them")
+	}
+	needs, err := r.needs(f, c)
+	if err != nil {
+		return err
+	}
+	other, err := r.otherToken(ctx, c)
+	if err != nil {
+		return err
+	}
+	if err = r.hideSources(c); err != nil {
+		return err
+	}
+	if g.store, g.token, err = r.enter(ctx, f, c, other); err != nil {
+		return err
+	}
+	if g.told, err = c.MayRetire(ctx, g.store, g.token); err != nil {
+		return err
+	}
+	if g.keys, err = c.Keys(ctx, g.store, needs); err == nil {
+		g.keys, err = r.meant(c, g.keys)
+	}
+	return err
+}
+
+// meant picks the keys that were named. One that is needed is refused before
+// any other goes.
+func (r *retiring) meant(c *vault.Contents, keys []vault.KeyState) ([]vault.KeyState, error) {
+	if r.label == "" {
+		return keys, nil
+	}
+	_, matches := c.NamedKey(r.label)
+	keys = slices.DeleteFunc(keys, func(k vault.KeyState) bool { return !matches(k.KeyInfo) })
+	for _, k := range keys {
+		if err := k.Refusal(); err != nil && !r.dryRun {
+			return nil, err
+		}
+	}
+	return keys, nil
 }
 
 func untold(c *vault.Contents) string {

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -242,52 +240,35 @@ func (a *app) warnReplaced(s vault.SKS, token sks.Token) {
 // askWayIn asks for what a backup must not choose. The archive's own answers
 // are shown, and not offered as a default.
 func (a *app) askWayIn(ctx context.Context, archive vault.SKS) (library string, source pin.Source, err error) {
-	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	q, err := a.questions(ctx)
 	if err != nil {
-		return "", source, fault.Wrap(fault.Usage, err, "ask how to reach the token")
+		return "", source, err
 	}
-	defer tty.Close()
-	stop := context.AfterFunc(ctx, func() { tty.Close() }) // ends the reading
-	defer stop()
-	in := bufio.NewReader(tty)
-	ask := func(question, or string) (string, error) {
-		if or != "" {
-			question += " (" + or + ")"
-		}
-		fmt.Fprintf(tty, "%s: ", question)
-		line, err := in.ReadString('\n')
-		if err != nil {
-			return "", fault.Wrap(fault.Interrupted, err, "ask how to reach the token")
-		}
-		if line = strings.TrimSpace(line); line == "" {
-			line = or
-		}
-		return line, nil
-	}
-	fmt.Fprintf(tty, "The backup needs the token %s (serial %s) and would reach it by %s, PIN from %s.\n",
+	defer q.close()
+	q.say("The backup needs the token %s (serial %s) and would reach it by %s, PIN from %s.",
 		oneLine(archive.Label), oneLine(archive.Serial), oneLine(archive.Library), oneLine(archive.PIN.String()))
 	for library == "" {
-		answer, err := ask("PKCS#11 library", usualLibrary(archive.Type))
+		answer, err := q.ask("PKCS#11 library", usualLibrary(archive.Type))
 		if err != nil {
 			return "", source, err
 		}
 		info, statErr := os.Stat(answer)
 		switch {
 		case !filepath.IsAbs(answer):
-			fmt.Fprintln(tty, "An absolute path, please.")
+			q.say("An absolute path, please.")
 		case statErr != nil || !info.Mode().IsRegular():
-			fmt.Fprintf(tty, "There is no file %s.\n", answer)
+			q.say("There is no file %s.", answer)
 		default:
 			library = answer
 		}
 	}
 	for source.Kind == "" {
-		answer, err := ask("How does the service get the password at start", pin.Default.String())
+		answer, err := q.ask("How does the service get the password at start", pin.Default.String())
 		if err != nil {
 			return "", source, err
 		}
 		if source, err = pin.ParseSource(answer); err != nil {
-			fmt.Fprintf(tty, "%v\n", err)
+			q.say("%v", err)
 		}
 	}
 	return library, source, nil

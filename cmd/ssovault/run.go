@@ -55,6 +55,9 @@ What fails before CMD runs leaves run/last-failure.json. 127: CMD was not found,
 				return err
 			}
 			defer s.close()
+			if s.plain, err = s.plain.WithoutRecovery(); err != nil {
+				return err
+			}
 			env, err := a.commandEnv(s, o.env)
 			if err != nil {
 				return err

@@ -130,6 +130,9 @@ func (a *app) unsetCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, keys []string) error {
 			return a.change(cmd.Context(), access{}, func(_ *session, save *vault.Save) (bool, error) {
 				for _, key := range keys {
+					if err := notOfRecovery(key); err != nil {
+						return false, err
+					}
 					if known, ok := properties.Lookup(key); ok && (known.Generated || !known.Optional) {
 						return false, fault.New(fault.Usage, "%s cannot be removed: the service needs it", key)
 					}
@@ -191,6 +194,9 @@ func pairsOf(args []string, stdin bool, in io.Reader) ([]pair, error) {
 // public says whether show unmasks it; nil leaves that as it is.
 func place(save *vault.Save, p pair, file string, public *bool) error {
 	known, ok := properties.Lookup(p.key)
+	if err := notOfRecovery(p.key); err != nil {
+		return err
+	}
 	if p.key == "instance_number" {
 		return fault.New(fault.Usage, "instance_number is what the sealed files and the key are known by; it does not change")
 	}

@@ -23,22 +23,23 @@ import (
 // statusReport is what can be said without PIN or HSM. Its JSON names are
 // relied on by scripts.
 type statusReport struct {
-	Base        string       `json:"base"`
-	Mode        vault.Mode   `json:"mode"`
-	Problem     *problem     `json:"problem,omitempty"`
-	Instance    string       `json:"instance,omitempty"`
-	Generation  uint64       `json:"generation,omitempty"`
-	SaveID      string       `json:"save_id,omitempty"`
-	Saved       *time.Time   `json:"saved,omitempty"`
-	Key         *keyStatus   `json:"key,omitempty"`
-	Rollback    string       `json:"rollback,omitempty"`
-	Running     bool         `json:"running"`
-	PINRefused  string       `json:"pin_refused,omitempty"`
-	PINChange   string       `json:"pin_change,omitempty"`
-	LastFailure *lastFailure `json:"last_failure,omitempty"`
-	PendingKey  string       `json:"pending_key,omitempty"`
-	Kept        []string     `json:"kept,omitempty"`
-	OpenFiles   []string     `json:"open_to_others,omitempty"`
+	Base        string          `json:"base"`
+	Mode        vault.Mode      `json:"mode"`
+	Problem     *problem        `json:"problem,omitempty"`
+	Instance    string          `json:"instance,omitempty"`
+	Generation  uint64          `json:"generation,omitempty"`
+	SaveID      string          `json:"save_id,omitempty"`
+	Saved       *time.Time      `json:"saved,omitempty"`
+	Key         *keyStatus      `json:"key,omitempty"`
+	Rollback    string          `json:"rollback,omitempty"`
+	Running     bool            `json:"running"`
+	PINRefused  string          `json:"pin_refused,omitempty"`
+	PINChange   string          `json:"pin_change,omitempty"`
+	LastFailure *lastFailure    `json:"last_failure,omitempty"`
+	PendingKey  string          `json:"pending_key,omitempty"`
+	Recovery    *recoveryReport `json:"recovery,omitempty"`
+	Kept        []string        `json:"kept,omitempty"`
+	OpenFiles   []string        `json:"open_to_others,omitempty"`
 }
 
 type problem struct {
@@ -128,7 +129,12 @@ func (a *app) gatherStatus(f *vault.Folder) (statusReport, error) {
 			note(err)
 		}
 	}
-	var err error
+	public, state, err := f.Recovery(c)
+	note(err)
+	if c.Mode != vault.ModeNone {
+		recovery := describePublic(public, state)
+		r.Recovery = &recovery
+	}
 	r.Running, err = f.ServiceRuns()
 	note(err)
 	r.OpenFiles, err = f.OpenToOthers()
@@ -140,10 +146,15 @@ func (a *app) gatherStatus(f *vault.Folder) (statusReport, error) {
 	} else if c != nil {
 		r.PINChange = c.Members[0].String()
 	}
-	if p, err := f.Pending(); err != nil {
-		note(err)
-	} else if p != nil && p.KeyID != c.SKS.KeyID {
-		r.PendingKey = fmt.Sprintf("%s in the token %s (serial %s)", p.KeyID, p.Label, p.Serial)
+	pending, err := f.Pending()
+	note(err)
+	for _, p := range pending {
+		if p.KeyID != c.SKS.KeyID {
+			if r.PendingKey != "" {
+				r.PendingKey += ", "
+			}
+			r.PendingKey += fmt.Sprintf("%s in the token %s (serial %s)", p.KeyID, p.Label, p.Serial)
+		}
 	}
 	var last lastFailure
 	switch err := readJSON(f.LastFailure(), &last); {
@@ -175,6 +186,9 @@ func (r statusReport) print(out io.Writer) error {
 		line("PIN from", r.Key.PIN)
 		line("rollback", r.Rollback)
 	}
+	if r.Recovery != nil {
+		line("recovery", strings.TrimSuffix(r.Recovery.Who+" without the HSM; "+r.Recovery.fileSays(), "; "))
+	}
 	line("service", map[bool]string{true: "running", false: "not running"}[r.Running])
 	line("PIN", r.PINRefused)
 	if r.PINChange != "" {
@@ -184,7 +198,7 @@ func (r statusReport) print(out io.Writer) error {
 		line("last failure", fmt.Sprintf("%s, cause (%s): %s", r.LastFailure.Time.Format(time.RFC3339), r.LastFailure.Cause, r.LastFailure.Error))
 	}
 	if r.PendingKey != "" {
-		line("unused key", r.PendingKey+"; the next -config removes it")
+		line("unused key", r.PendingKey+"; the next -config, rotate or migrate that uses the token removes it")
 	}
 	line("kept", strings.Join(r.Kept, ", "))
 	line("open to others", strings.Join(r.OpenFiles, ", "))

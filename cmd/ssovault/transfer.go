@@ -14,6 +14,7 @@ import (
 
 	"ssovault/internal/fault"
 	"ssovault/internal/properties"
+	"ssovault/internal/recovery"
 	"ssovault/internal/vault"
 )
 
@@ -89,7 +90,7 @@ metadata with their names, stay those of this instance.`,
 }
 
 // kept are the settings that belong to the instance and not to an import.
-var keptKeys = []string{"instance_number", "ssl_file", "saml_file"}
+var keptKeys = append([]string{"instance_number", "ssl_file", "saml_file"}, recovery.Keys()...)
 
 // adopt replaces the settings of one file by imported ones; nil imports none.
 func adopt(present **properties.Set, in *properties.Set, merge bool) error {
@@ -256,6 +257,9 @@ func setOf(values map[string]string) (*properties.Set, error) {
 // checkEdited makes sure that settings which were edited as text are still an
 // instance's: known ones valid and in their file, none of its own changed.
 func checkEdited(was before, now vault.Settings) error {
+	if err := sameRecovery(was, now); err != nil {
+		return err
+	}
 	for _, known := range properties.Schema() {
 		mine, other, old := now.Instance, now.Shared, was.instance
 		if known.File == properties.Shared {

@@ -74,6 +74,9 @@ func (a *app) printSettings(ctx context.Context, o selection, need access) error
 		return err
 	}
 	defer s.close()
+	if s.plain, err = s.plain.WithoutRecovery(); err != nil {
+		return err
+	}
 	return o.print(a.out, s)
 }
 

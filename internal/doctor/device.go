@@ -159,11 +159,16 @@ func roundTrip(ctx context.Context, key sks.Key, iv sks.IVConvention) error {
 
 // orphans looks for keys of this instance that no file uses.
 func (v *visit) orphans(ctx context.Context) {
-	if p, err := v.Folder.Pending(); err != nil {
+	pending, err := v.Folder.Pending()
+	if err != nil {
 		v.fail("orphans", err)
 		return
-	} else if p != nil && p.KeyID != v.contents.SKS.KeyID {
-		v.warn("orphans", fmt.Sprintf("the key %s in the token %s was made for nothing", p.KeyID, p.Label), "the next 'ssovault -config' removes it")
+	}
+	for _, p := range pending {
+		if p.KeyID != v.contents.SKS.KeyID {
+			v.warn("orphans", fmt.Sprintf("the key %s in the token %s was made for nothing", p.KeyID, p.Label),
+				"the next 'ssovault -config', rotate or migrate that uses this token removes it, or 'ssovault key retire'")
+		}
 	}
 	needs, err := v.Folder.Needs(v.contents)
 	if err == nil {
@@ -192,11 +197,11 @@ func (v *visit) orphans(ctx context.Context) {
 	}
 	switch {
 	case len(free) > 0:
-		v.warn("orphans", "old keys that nothing known needs: "+strings.Join(free, ", "), "remove them with 'ssovault key retire'")
+		v.warn("orphans", "other keys of this instance that nothing known needs: "+strings.Join(free, ", "), "remove them with 'ssovault key retire'")
 	case len(old) == 0:
 		v.ok("orphans", "no other key of this instance")
 	}
 	if len(old) > 0 {
-		v.ok("orphans", "old keys: "+strings.Join(old, "; ")+"; 'ssovault key retire' removes one when nothing needs it")
+		v.ok("orphans", "other keys of this instance: "+strings.Join(old, "; ")+"; 'ssovault key retire' removes one when nothing needs it")
 	}
 }

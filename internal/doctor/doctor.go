@@ -69,6 +69,7 @@ func (d Doctor) Run(ctx context.Context) ([]Line, error) {
 		v.device(ctx)
 	}
 	v.files(ctx)
+	v.recovery()
 	v.machine()
 	if v.store != nil {
 		v.orphans(ctx)

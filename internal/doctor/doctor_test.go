@@ -81,7 +81,7 @@ func TestHealthy(t *testing.T) {
 			t.Errorf("%+v", l)
 		}
 	}
-	want := "folder modes library token tries login key attributes AES/GCM proof files unseal generation certificate disk swap backup orphans"
+	want := "folder modes library token tries login key attributes AES/GCM proof files unseal generation certificate recovery disk swap backup orphans"
 	if got := strings.Join(order, " "); got != want {
 		t.Errorf("checks\n%s, want\n%s", got, want)
 	}
@@ -181,5 +181,33 @@ func TestLunaServers(t *testing.T) {
 	got := lunaServers(strings.NewReader("LunaSA Client = {\n  ReceiveTimeout = 20000;\n  ServerName00 = hsm1.example.com;\n  ServerPort00 = 1792;\n  ServerHtl00 = 0;\n  ServerName01 = 10.0.0.6;\n}\nServerName02 = ;\n"))
 	if want := []string{"hsm1.example.com:1792", "10.0.0.6"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// A key that something needs is an old one; a key that nothing needs is named
+// with what removes it.
+func TestOldKeys(t *testing.T) {
+	d, device := patient(t, sks.SoftHSM)
+	old := sks.NewKeyID()
+	device.Import(sks.NewKey{ID: old, Label: vault.KeyLabelFor("123456789012") + " -2"}, [32]byte{})
+	lines, err := d.Run(context.Background())
+	if l := line(lines, "orphans"); err != nil || l.Level != Warn || !strings.Contains(l.Hint, "ssovault key retire") {
+		t.Errorf("%+v, %v", l, err)
+	}
+	kept := filepath.Join(d.Folder.Base, "data.before-restore-20261122-000000")
+	if err := os.Mkdir(kept, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(d.Folder.Data(vault.SKSFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	present := strings.Split(strings.Split(string(b), "sks.key.id=")[1], "\n")[0]
+	if err := os.WriteFile(filepath.Join(kept, vault.SKSFile), []byte(strings.ReplaceAll(string(b), present, old.String())), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	lines, err = d.Run(context.Background())
+	if l := line(lines, "orphans"); err != nil || l.Level != OK || !strings.Contains(l.Text, old.String()) || !strings.Contains(l.Text, filepath.Base(kept)) {
+		t.Errorf("%+v, %v", l, err)
 	}
 }

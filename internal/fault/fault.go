@@ -70,7 +70,7 @@ var table = [causeCount]row{
 		hint: "look for both property files; restore both from one backup, never one alone"},
 	KeyMissing: {letter: "d", exit: 13, sks: true,
 		text: "the key is not in the HSM",
-		hint: "was the partition cleared or another one assigned? Bring the key back (the HSM's own backup or replication), or configure anew with 'ssovault -config'"},
+		hint: "was the partition cleared or another one assigned? Bring the key back (the HSM's own backup or replication), open the recovery file ('ssovault recovery open'), or configure anew with 'ssovault -config'"},
 	DiskFull: {letter: "e", exit: 14, sks: true,
 		text: "the disk is full",
 		hint: "free some space and run the command again; nothing was lost"},

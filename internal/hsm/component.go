@@ -126,17 +126,6 @@ func blank(t KeyType, b []byte) bool {
 	return subtle.ConstantTimeCompare(b, zeros) == 1
 }
 
-// Check compares the component with the KCV that its sheet gives. Cause Usage
-// when it is another one, naming both.
-func (c Component) Check(want KCV) error {
-	got, err := c.KCV()
-	if err == nil && !got.Equal(want) {
-		err = fault.New(fault.Usage, "the KCV of what was entered is %s, not %s", got, want).
-			With("a digit is wrong, or the KCV is that of another component: compare both with the sheet")
-	}
-	return err
-}
-
 // Lines gives the component and its KCV as files and pipes have them: upper-case
 // hexadecimal digits, a line each. It is to be wiped.
 func (c Component) Lines() (secret.Value, error) {

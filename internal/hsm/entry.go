@@ -36,7 +36,11 @@ func (e *Entry) Blocks() int { return len(e.value) / blockSize }
 func (e *Entry) Next() int { return e.n/(2*blockSize) + 1 }
 
 // Done tells whether all digits are there.
-func (e *Entry) Done() bool { return e.n == 2*len(e.value) }
+func (e *Entry) Done() bool { return e.full() && e.n > 0 }
+
+// full tells whether there is no room for another digit; an Entry that is spent
+// has none from the start.
+func (e *Entry) full() bool { return e.n == 2*len(e.value) }
 
 // Add takes in one line: digits with blanks between them; the eight digits of a
 // block may be followed by a dash and its check. Cause Usage names the place of
@@ -66,7 +70,7 @@ func (e *Entry) add(line []byte) error {
 			if !ok {
 				return fault.New(fault.Usage, "digit %d (block %d) is not a hexadecimal digit", e.n+1, e.Next())
 			}
-			if e.Done() {
+			if e.full() {
 				return fault.New(fault.Usage, "there are more than the %d digits of a component of a %s key of %d bits", e.n, e.t, 8*len(e.value))
 			}
 			e.set(e.n, v)

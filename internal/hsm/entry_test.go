@@ -163,6 +163,12 @@ func TestWiped(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.Wipe()
+	if err := e.Add([]byte("A5")); e.Done() || fault.Of(err) != fault.Usage {
+		t.Errorf("an entry is used twice: %v", err)
+	}
+	if _, err := e.Component(); fault.Of(err) != fault.Usage {
+		t.Errorf("an entry gives two components: %v", err)
+	}
 	if fmt.Sprintf("%X", c.Value.Bytes()) != strings.Repeat("A5", 16) {
 		t.Error("the component went with the entry that gave it")
 	}

@@ -91,6 +91,17 @@ func (k Key) KCV() (KCV, error) {
 	return KCV(block[:3]), nil
 }
 
+// Check compares with the KCV that somebody wrote down. Cause Usage when the key
+// is another one, naming both.
+func (k Key) Check(want KCV) error {
+	got, err := k.KCV()
+	if err == nil && !got.Equal(want) {
+		err = fault.New(fault.Usage, "the KCV of what was entered is %s, not %s", got, want).
+			With("a digit is wrong, or the KCV is that of another key or component: compare both with the sheet")
+	}
+	return err
+}
+
 // Wipe overwrites the key.
 func (k Key) Wipe() { k.Value.Wipe() }
 

@@ -14,8 +14,14 @@ import (
 	"ssovault/internal/fault"
 )
 
-// keptPrefix begins the name of what KeepAside makes.
-const keptPrefix = "data.before-config-"
+// Before is why files are kept aside: it is in their names.
+type Before string
+
+// The reasons of KeepAside.
+const (
+	BeforeConfig   Before = ".before-config-"
+	BeforeRecovery Before = ".before-recovery-"
+)
 
 // OpenAfresh opens a folder for Change although a save that was cut off may be
 // beyond finishing: its journal must not keep an administrator from configuring
@@ -39,18 +45,18 @@ func OpenAfresh(ctx context.Context, base string, wait time.Duration) (*Folder, 
 }
 
 // KeepAside gives every file of ours in data/ a second name in a new folder
-// beside it, data.before-config-YYYYMMDD-HHMMSS, and says which folder. data/
+// beside it, data.before-WHY-YYYYMMDD-HHMMSS, and says which folder. data/
 // itself stays as it is: the save that follows replaces each name there by a
 // rename, in one journalled step, and never writes into an old file. So a
 // crash at any point leaves data/ as it was, or new and the old files kept; at
 // worst the kept folder is there although nothing was replaced. Files that are
 // not ours stay in data/ alone. It returns "" when there is nothing to keep.
-func (f *Folder) KeepAside(now time.Time) (string, error) {
+func (f *Folder) KeepAside(why Before, now time.Time) (string, error) {
 	names, err := f.ours()
 	if err != nil || len(names) == 0 {
 		return "", err
 	}
-	kept, err := f.makeKept(now)
+	kept, err := f.makeKept("data"+string(why), now)
 	if err != nil {
 		return "", err
 	}
@@ -140,7 +146,9 @@ func (f *Folder) KeepPIN(suffix string) (string, error) {
 }
 
 // KeptSuffix is what the names of things that are kept at that time end in.
-func KeptSuffix(now time.Time) string { return ".before-config-" + now.UTC().Format("20060102-150405") }
+func KeptSuffix(now time.Time) string {
+	return string(BeforeConfig) + now.UTC().Format("20060102-150405")
+}
 
 // ours lists what in data/ a save could replace or remove: the files that a
 // journal may name, the journal, and what waits for its rename.
@@ -162,8 +170,8 @@ func (f *Folder) ours() ([]string, error) {
 }
 
 // makeKept makes the folder.
-func (f *Folder) makeKept(now time.Time) (string, error) {
-	name, err := f.freeName(keptPrefix, now)
+func (f *Folder) makeKept(prefix string, now time.Time) (string, error) {
+	name, err := f.freeName(prefix, now)
 	if err != nil {
 		return "", err
 	}

@@ -82,7 +82,7 @@ func (f *Folder) Configure(ctx context.Context, p Plan, store sks.Store, token s
 	if err != nil && !holds && !p.KeepKey {
 		// Nothing uses the new key. When it cannot be removed now, the
 		// announcement stays and the next run removes it.
-		if removeErr := f.removePending(context.WithoutCancel(ctx), store, s.KeyID); removeErr != nil {
+		if removeErr := f.removePending(context.WithoutCancel(ctx), store, PendingKey{KeyID: s.KeyID, path: f.pendingKey()}); removeErr != nil {
 			err = errors.Join(err, removeErr)
 		}
 	}
@@ -109,7 +109,7 @@ func (f *Folder) keyFor(ctx context.Context, s *SKS, keep bool, store sks.Store,
 		return key, err
 	}
 	var err error
-	if s.KeyLabel, err = nextLabel(ctx, store, s.Instance, sks.KeyID{}); err != nil {
+	if s.KeyLabel, err = nextLabel(ctx, store, s.Instance); err != nil {
 		return nil, err
 	}
 	s.KeyID = sks.NewKeyID()
@@ -127,7 +127,7 @@ func (f *Folder) keyFor(ctx context.Context, s *SKS, keep bool, store sks.Store,
 	if err != nil {
 		err = fault.Wrap(fault.Unreachable, err, "make the key %q in the token %s", s.KeyLabel, announcement.Label)
 		// The device may have made the key and lost the answer.
-		if removeErr := f.removePending(context.WithoutCancel(ctx), store, s.KeyID); removeErr != nil {
+		if removeErr := f.removePending(context.WithoutCancel(ctx), store, PendingKey{KeyID: s.KeyID, path: f.pendingKey()}); removeErr != nil {
 			err = errors.Join(err, removeErr)
 		}
 		return nil, err
@@ -176,7 +176,12 @@ func advance(ctx context.Context, store sks.Store, instance string, m sks.Mark) 
 
 // Change saves other settings under the same key, or in the clear when SKS is
 // off: one save. The Contents are those that the settings were read from.
-func (f *Folder) Change(ctx context.Context, c *Contents, s Save, store sks.Store) (sks.Mark, error) {
+func (f *Folder) Change(ctx context.Context, c *Contents, s Save, store sks.Store) (_ sks.Mark, err error) {
+	defer func() {
+		if err != nil && s.Dealt {
+			err = errors.Join(err, f.TakeBack())
+		}
+	}()
 	if c.Mode == ModeClear {
 		mark, _, err := f.commit(ctx, s, nil)
 		return mark, err
@@ -186,7 +191,6 @@ func (f *Folder) Change(ctx context.Context, c *Contents, s Save, store sks.Stor
 	}
 	present := c.SKS
 	s.SKS = &present
-	var err error
 	if s.Generation, err = generationOf(ctx, store, c.SKS.Instance, c.Mark().Generation); err != nil {
 		return sks.Mark{}, err
 	}

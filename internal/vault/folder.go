@@ -219,7 +219,7 @@ func (f *Folder) CloseToOthers() error {
 // eachOpen calls do for data/ and each of our files there that has rights for
 // others. Files that are not ours are never touched.
 func (f *Folder) eachOpen(do func(path string) error) error {
-	names := []string{"", SKSFile, InstanceEncp, SharedEncp, InstanceClear, SharedClear, KeyStoreFile, KeyStorePEM, MetadataFile}
+	names := []string{"", SKSFile, InstanceEncp, SharedEncp, InstanceClear, SharedClear, KeyStoreFile, KeyStorePEM, MetadataFile, RecoveryFile}
 	for _, name := range names {
 		path := f.Data(name)
 		info, err := os.Lstat(path)

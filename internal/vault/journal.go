@@ -58,7 +58,8 @@ func isBeside(name string) bool {
 var journalled = map[string]bool{
 	pinEntry: true, "data/" + SKSFile: true, "data/" + InstanceEncp: true, "data/" + SharedEncp: true,
 	"data/" + InstanceClear: true, "data/" + SharedClear: true, "data/" + KeyStoreFile: true,
-	"data/" + KeyStorePEM: true, "data/" + MetadataFile: true, pendingEntry: true,
+	"data/" + KeyStorePEM: true, "data/" + MetadataFile: true, "data/" + RecoveryFile: true,
+	pendingEntry: true, dealtEntry: true,
 }
 
 // pinEntry is BASE/sks.pin.
@@ -93,7 +94,7 @@ func (l Layout) readJournal() (*journal, error) {
 	}
 	for _, e := range j.Entries {
 		// A save writes the PIN or leaves it, and announces nothing.
-		odd := e.Name == pinEntry && e.Remove || e.Name == pendingEntry && !e.Remove
+		odd := e.Name == pinEntry && e.Remove || (e.Name == pendingEntry || e.Name == dealtEntry) && !e.Remove
 		if !journalled[e.Name] || !isSaveID(j.SaveID) || odd {
 			return nil, fault.New(fault.MixedConfiguration, "the journal of a save names %q, which is no file of ours", e.Name)
 		}

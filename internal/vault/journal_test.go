@@ -24,7 +24,7 @@ func TestKeyMadeForNothing(t *testing.T) {
 	if labels := i.device.Labels(); len(labels) != 0 {
 		t.Errorf("left in the token: %q", labels)
 	}
-	if p, err := f.Pending(); p != nil || err != nil {
+	if p, err := f.Pending(); len(p) != 0 || err != nil {
 		t.Errorf("pending %v, %v", p, err)
 	}
 	// A token that goes away before the key can be removed: the next run does.

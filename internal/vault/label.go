@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -48,9 +49,9 @@ func keyNumber(label, instance string) int {
 
 // nextLabel is the label for an instance's next key in a token: the number
 // after the highest there, so that no label in a backup's manifest comes to
-// mean another key while its own is still there. One key may be left out: that
-// which the next save removes.
-func nextLabel(ctx context.Context, store sks.Store, instance string, but sks.KeyID) (string, error) {
+// mean another key while its own is still there. Keys that the next save removes
+// are left out.
+func nextLabel(ctx context.Context, store sks.Store, instance string, but ...sks.KeyID) (string, error) {
 	highest := 0
 	keeper, ok := store.(sks.Keeper)
 	if !ok {
@@ -61,7 +62,7 @@ func nextLabel(ctx context.Context, store sks.Store, instance string, but sks.Ke
 		return "", fault.Wrap(fault.Unreachable, err, "look for keys of instance %s", instance)
 	}
 	for _, k := range keys {
-		if k.ID != but {
+		if !slices.Contains(but, k.ID) {
 			highest = max(highest, keyNumber(k.Label, instance))
 		}
 	}

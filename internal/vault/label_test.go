@@ -60,7 +60,7 @@ func TestNextLabel(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got, err := nextLabel(ctx, store, testInstance, sks.KeyID{}); err != nil || got != c.want {
+		if got, err := nextLabel(ctx, store, testInstance); err != nil || got != c.want {
 			t.Errorf("%s: %q, %v; want %q", c.name, got, err, c.want)
 		}
 		if c.name == "the second" {

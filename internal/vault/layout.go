@@ -16,6 +16,8 @@ const (
 	// files become KeyStorePEM.
 	KeyStoreFile = "sso_keystore.jks"
 	KeyStorePEM  = "sso_keystore.pem"
+	// RecoveryFile holds the settings for whoever opens them without the HSM.
+	RecoveryFile = "recovery.age"
 
 	journalFile = ".journal"
 )

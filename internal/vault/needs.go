@@ -1,10 +1,7 @@
 package vault
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -122,17 +119,9 @@ func neededBy(path, kind string) (sks.KeyID, error) {
 // announcedFor gives the key that was announced when a folder was kept whose
 // last save was not finished.
 func (f *Folder) announcedFor(folder string) ([]Need, error) {
-	path := f.pendingKey() + strings.TrimPrefix(filepath.Base(folder), "data")
-	b, err := durable.Read(path, maxPending)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
+	p, err := readPending(f.pendingKey() + strings.TrimPrefix(filepath.Base(folder), "data"))
+	if err != nil || p == nil {
 		return nil, err
-	}
-	var p PendingKey
-	if err := json.Unmarshal(b, &p); err != nil {
-		return nil, fault.Wrap(fault.Malformed, err, "read %s", path)
 	}
 	return []Need{{By: filepath.Base(folder), Key: p.KeyID, Why: "its last save was not finished"}}, nil
 }

@@ -78,21 +78,24 @@ func (f *Folder) Would(ctx context.Context, r Rekeying, store sks.Store, token s
 	if err != nil {
 		return "", err
 	}
-	var but sks.KeyID
-	p, err := f.Pending()
+	pending, err := f.Pending()
 	if err != nil {
 		return "", err
 	}
-	if p != nil && p.Serial == token.Serial && p.KeyID != r.Contents.SKS.KeyID {
-		orphan, err := f.isOrphan(ctx, store, *p)
+	var but []sks.KeyID
+	for _, p := range pending {
+		if p.Serial != token.Serial || p.KeyID == r.Contents.SKS.KeyID {
+			continue
+		}
+		orphan, err := f.isOrphan(ctx, store, p)
 		if err != nil {
 			return "", err
 		}
 		if orphan {
-			but = p.KeyID
+			but = append(but, p.KeyID)
 		}
 	}
-	return nextLabel(ctx, store, instance, but)
+	return nextLabel(ctx, store, instance, but...)
 }
 
 // Rekey makes the new key and one save under it, which is opened before it

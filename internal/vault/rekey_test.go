@@ -251,3 +251,40 @@ func TestWould(t *testing.T) {
 		t.Errorf("keys %q, %v", i.device.Labels(), err)
 	}
 }
+
+// A key that was made for nothing in a token that went away is not forgotten
+// when the next one is made elsewhere: the next run that uses its token removes
+// it.
+func TestKeyMadeForNothingElsewhere(t *testing.T) {
+	i := newInstall(t)
+	i.configure()
+	away := memory.New("away", "a/../b")
+	p := PendingKey{Label: "away", Serial: away.Token.Serial, KeyID: sks.NewKeyID(), Instance: testInstance, Generation: 1}
+	away.Import(sks.NewKey{ID: p.KeyID, Label: KeyLabelFor(testInstance)}, [32]byte{1})
+	f := i.open(Change)
+	if err := f.announce(p); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	if _, err := i.rekey(i.device, nil); err != nil {
+		t.Fatal(err)
+	}
+	pending := func() ([]PendingKey, error) {
+		f := i.open(Look)
+		defer f.Close()
+		return f.Pending()
+	}
+	if left, err := pending(); err != nil || len(left) != 1 || left[0].KeyID != p.KeyID {
+		t.Fatalf("announced: %+v, %v", left, err)
+	}
+	if _, err := i.rekey(away, nil); err != nil {
+		t.Fatal(err)
+	}
+	i.device = away
+	if labels := away.Labels(); len(labels) != 1 || i.contents().SKS.KeyID == p.KeyID {
+		t.Errorf("keys %q", labels)
+	}
+	if left, err := pending(); err != nil || len(left) != 0 {
+		t.Errorf("still announced: %+v, %v", left, err)
+	}
+}

@@ -107,11 +107,13 @@ func (f *Folder) Retire(ctx context.Context, k KeyState, store sks.Store, token 
 		return fault.Wrap(fault.Unreachable, err, "remove the key %q (id %s); run it again to be sure that it is gone", k.Label, k.ID)
 	}
 	// It may be one that was made for nothing.
-	p, err := f.Pending()
-	if err != nil || p == nil || p.KeyID != k.ID || p.Serial != token.Serial {
-		return err
+	all, err := f.Pending()
+	for _, p := range all {
+		if err == nil && p.KeyID == k.ID && p.Serial == token.Serial {
+			err = f.withdraw(p.path)
+		}
 	}
-	return f.withdraw()
+	return err
 }
 
 // ListedNeeds is how many needs are named before "and others".

@@ -41,11 +41,11 @@ func TestKeysAreNeededByWhatIsSealedUnderThem(t *testing.T) {
 	i.configure()
 	first := i.contents().SKS.KeyID
 	f := i.open(Change)
-	if _, err := f.KeepAside(testTime); err != nil { // as before starting afresh
+	if _, err := f.KeepAside(BeforeConfig, testTime); err != nil { // as before starting afresh
 		t.Fatal(err)
 	}
 	f.Close()
-	kept := filepath.Join(i.base, keptPrefix+"20261121-120000")
+	kept := filepath.Join(i.base, "data"+string(BeforeConfig)+"20261121-120000")
 	for range 2 {
 		if _, err := i.rekey(i.device, nil); err != nil {
 			t.Fatal(err)

@@ -45,6 +45,11 @@ type Save struct {
 	// Generation is the highest known so far, of files and token.
 	Generation uint64
 	Now        time.Time
+	// Dealt: the identity or the shares of the recovery that the settings name
+	// were announced, and count with this save.
+	Dealt bool
+	// DropRecovery: an administrator wants data/recovery.age gone.
+	DropRecovery bool
 }
 
 // piece is one file of a save.
@@ -73,6 +78,10 @@ func (f *Folder) commit(ctx context.Context, s Save, key sks.Key) (mark sks.Mark
 	}
 	plain := Plain{Instance: s.Settings.Instance.Encode(), Shared: s.Settings.Shared.Encode()}
 	defer plain.Wipe()
+	second, err := s.secondWay(mark, plain)
+	if err != nil {
+		return mark, false, err
+	}
 
 	var pieces []piece
 	var remove []string
@@ -85,6 +94,14 @@ func (f *Folder) commit(ctx context.Context, s Save, key sks.Key) (mark sks.Mark
 	}
 	if err != nil {
 		return mark, false, err
+	}
+	if second != nil {
+		pieces = append(pieces, piece{"data/" + RecoveryFile, second})
+	} else {
+		if err := f.keepStray(s); err != nil {
+			return mark, false, err
+		}
+		remove = append(remove, RecoveryFile)
 	}
 	for name, content := range s.Files {
 		pieces = append(pieces, piece{"data/" + name, content})
@@ -109,6 +126,9 @@ func (f *Folder) commit(ctx context.Context, s Save, key sks.Key) (mark sks.Mark
 	}
 	for _, name := range append(remove, staleBound(s)...) {
 		j.Entries = append(j.Entries, journalEntry{Name: "data/" + name, Remove: true})
+	}
+	if s.Dealt {
+		j.Entries = append(j.Entries, journalEntry{Name: dealtEntry, Remove: true})
 	}
 	if key != nil {
 		j.Entries = append(j.Entries, journalEntry{Name: pendingEntry, Remove: true})

@@ -30,6 +30,8 @@ type SKS struct {
 	// RefuseRollback makes files older than the token remembers an error.
 	RefuseRollback bool
 	Timeouts       sks.Timeouts
+	// Recovery is who else can open the files; nil: nobody.
+	Recovery *RecoveryRecord
 
 	// text keeps an administrator's comments and keys that we do not know.
 	text *properties.Set
@@ -132,6 +134,8 @@ func parseSKS(b []byte) (SKS, error) {
 		check(key, err)
 		*d = n
 	}
+	s.Recovery, err = parseRecoveryRecord(set)
+	problems = append(problems, err)
 	return s, errors.Join(problems...)
 }
 
@@ -164,6 +168,9 @@ func (s SKS) encode() ([]byte, error) {
 		if err := set.Set(kv[0], kv[1]); err != nil {
 			return nil, fmt.Errorf("%s: %w", kv[0], err)
 		}
+	}
+	if err := s.Recovery.write(set); err != nil {
+		return nil, err
 	}
 	return set.Encode(), nil
 }
@@ -216,7 +223,7 @@ func Readable(path string, b []byte) ([]byte, bool) {
 	case SKSFile:
 		_, err := parseSKS(b)
 		return b, err == nil
-	case journalFile, filepath.Base(pendingEntry), "pin-refused", "pin-change.json", "last-failure.json", "backups.json":
+	case journalFile, filepath.Base(pendingEntry), filepath.Base(dealtEntry), "pin-refused", "pin-change.json", "last-failure.json", "backups.json":
 		return b, json.Valid(b)
 	}
 	return nil, false

@@ -3,6 +3,7 @@ package wizard
 import (
 	"bytes"
 
+	"ssovault/internal/durable"
 	"ssovault/internal/fault"
 	"ssovault/internal/pin"
 	"ssovault/internal/secret"
@@ -77,6 +78,9 @@ func (d *dialog) readPresent() error {
 func (d *dialog) offerAfresh(why error) error {
 	d.say("The present configuration cannot be opened: %v", why)
 	d.say("Cause (%s): %s. %s.", fault.Of(why).Letter(), fault.Of(why), fault.HintFor(why))
+	if there, err := durable.Exists(d.layout().Data(vault.RecoveryFile)); err == nil && there {
+		d.say("data/%s is there: 'ssovault recovery open' brings these settings back without the HSM.", vault.RecoveryFile)
+	}
 	d.say("To start afresh makes a new instance with new secrets; the old files are kept in data.before-config-….")
 	yes, err := d.confirm("start_afresh", "Start afresh", false)
 	if err != nil {

@@ -41,7 +41,7 @@ func (d *dialog) save() (Result, error) {
 		return Result{}, err
 	}
 	if d.was.afresh {
-		if result.Kept, err = f.KeepAside(d.Now()); err != nil {
+		if result.Kept, err = f.KeepAside(vault.BeforeConfig, d.Now()); err != nil {
 			return Result{}, err
 		}
 	}

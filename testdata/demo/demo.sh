@@ -1,7 +1,7 @@
 #!/bin/bash
 # The main job, end to end, on a throw-away SoftHSM token under .demo/:
-# configure, seal, start, what a broken byte comes to, a backup, and the server
-# that is lost.
+# configure, seal, start, what a broken byte comes to, a backup, the server that
+# is lost, and the HSM that is lost.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 here=$PWD/testdata/demo
@@ -46,7 +46,8 @@ show "$ssovault" status
 
 step "One broken byte"
 cp "$demo/base/data/shared.encp" "$demo/in/shared.encp"
-printf '\xff' | dd of="$demo/base/data/shared.encp" bs=1 seek=700 conv=notrunc status=none
+byte=$(od -An -tu1 -j700 -N1 "$demo/base/data/shared.encp")
+printf "\\x$(printf %x $((byte ^ 1)))" | dd of="$demo/base/data/shared.encp" bs=1 seek=700 conv=notrunc status=none
 status=0
 show "$ssovault" run -- "$here/service.sh" || status=$?
 echo "exit status $status"
@@ -72,6 +73,23 @@ status=0
 show "$ssovault" restore "$demo/in/kept.tar.zst" </dev/null || status=$?
 [ $status -eq 2 ] || { echo "demo: a backup should not choose the library unasked"; exit 1; }
 show "$ssovault" restore --accept-sks --must-open "$demo/in/kept.tar.zst"
+show "$ssovault" run -- "$here/service.sh"
+
+step "A second way, for the day on which the HSM is gone: two of three custodians"
+mkdir "$demo/custodians"
+show "$ssovault" recovery init --generate --shares 3 --threshold 2 --share-dir "$demo/custodians"
+sed '/^$/,$d' "$demo"/custodians/*-1-of-3.txt
+
+step "The HSM is gone: the token is deleted"
+softhsm2-util --delete-token --token demo >/dev/null
+status=0
+show "$ssovault" run -- "$here/service.sh" || status=$?
+[ $status -eq 10 ] || { echo "demo: without the token it should have been 10"; exit 1; }
+
+step "Two custodians, a new token: the settings come back under a new key"
+softhsm2-util --init-token --free --label new --so-pin 87654321 --pin 12345678 >/dev/null
+set -- "$demo"/custodians/*-of-3.txt
+show "$ssovault" recovery open --share "$1" --share "$3" --token new --to-pin-source "file:$demo/in/token.pin" --yes
 show "$ssovault" run -- "$here/service.sh"
 
 printf '\nThe demo is in %s; "make clean" removes it.\n' .demo
