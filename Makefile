@@ -1,22 +1,26 @@
 # make demo   the main job, end to end, on a throw-away SoftHSM token
 # make test   everything that can be tested, with the race detector
 # make build  bin/ssovault            make bench  speed, side by side
+# make crash  every point of the crash tests, of which make test takes one in seven
 SHELL := /bin/bash
 GO    ?= go
 BIN   := bin/ssovault
 
-.PHONY: build demo test vet bench fuzz deps clean
+.PHONY: build demo test crash vet bench fuzz deps clean
 build: $(BIN)
 
 # -buildvcs=auto stamps the commit when there is a repository to ask.
 $(BIN): $(shell find cmd internal -name '*.go' -not -name '*_test.go') go.mod go.sum
-	CGO_ENABLED=1 $(GO) build -trimpath -buildvcs=auto -o $@ ./cmd/ssovault
+	CGO_ENABLED=1 $(GO) build -trimpath -ldflags="-s -w" -buildvcs=auto -o $@ ./cmd/ssovault
 
 demo: deps-demo build
 	./testdata/demo/demo.sh
 
 test: deps vet
 	CGO_ENABLED=1 $(GO) test -race -timeout 40m ./...
+
+crash: deps
+	SSOVAULT_EVERY_POINT=1 CGO_ENABLED=1 $(GO) test -timeout 6h -v -run 'Crash|CutOff' ./cmd/ssovault
 
 vet:
 	@test -z "$$(gofmt -l cmd internal)" || { gofmt -l cmd internal; echo "run gofmt -w on these"; exit 1; }

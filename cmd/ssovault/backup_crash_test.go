@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,7 +42,6 @@ var keepings = []keeping{
 }
 
 func TestBackupCrashes(t *testing.T) {
-	sysfault := p11test.Sysfault(t)
 	for _, row := range keepings {
 		c := newConnector(t) // sets a variable, so not in the parallel part
 		t.Run(row.name, func(t *testing.T) {
@@ -53,31 +53,19 @@ func TestBackupCrashes(t *testing.T) {
 				args = append(args, k.archive)
 			}
 			pristine := newPristine(c)
-			for _, action := range []string{"kill", "ENOSPC", "ENOSPC+", "EIO"} {
-				fault := fileFault(sysfault, action)
-				pristine.restore()
-				if o := execute(t, row.around(c, fault.wrap(c, 0, args))); o.code != 0 {
-					t.Fatalf("without a fault: exit %d\n%s", o.code, o.stderr)
-				}
-				n := fault.count(c)
-				if n < 5 {
-					t.Fatalf("%s: only %d calls were counted", action, n)
-				}
-				t.Logf("%s: %d points", action, n)
-				for i := 1; i <= n && !t.Failed(); i++ {
-					pristine.restore()
-					point := fmt.Sprintf("%s, %s at call %d", row.name, action, i)
-					o := execute(t, row.around(c, fault.wrap(c, i, args)))
-					if o.code == 125 {
-						t.Fatalf("%s: %s", point, o.stderr)
-					}
+			injections := fileFaults(t)
+			if row.mounted { // the folder that is mounted cannot be put together anew
+				injections = slices.DeleteFunc(injections, func(i injection) bool { return i.name == "file power" })
+			}
+			sweep(c, row.name, injections, pristine.restore,
+				func(i injection, n int) *exec.Cmd { return row.around(c, i.wrap(c, n, args)) },
+				func(point string, o outcome) {
 					row.check(k, point, o.code, false)
 					if again := execute(t, row.around(c, c.command(args...))); again.code != 0 {
 						t.Errorf("%s: the second run: exit %d\n%s", point, again.code, again.stderr)
 					}
 					row.check(k, point, 0, true)
-				}
-			}
+				})
 		})
 	}
 }
@@ -215,7 +203,7 @@ func TestBackupAfterACutOffSave(t *testing.T) {
 	}
 	n := fault.count(c)
 	seen := map[string]bool{}
-	for i := 1; i <= n; i++ {
+	for _, i := range points(t.Name(), n) {
 		pristine.restore()
 		_ = execute(t, fault.wrap(c, i, args))
 		archive := c.backup(filepath.Join(c.dir, fmt.Sprintf("cut-%d.tar.zst", i)))

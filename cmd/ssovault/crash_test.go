@@ -1,11 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"hash/fnv"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -62,7 +65,7 @@ func fileFault(sysfault, action string) injection {
 		wrap: func(c *connector, n int, args []string) *exec.Cmd {
 			argv := []string{"-o", logOf(c), "-p", c.base}
 			if n > 0 {
-				argv = append(argv, "-n", strconv.Itoa(n), "-a", action)
+				argv = append(argv, "-s", c.emptyFolder("side"), "-n", strconv.Itoa(n), "-a", action)
 			}
 			plain := c.command(args...)
 			cmd := exec.Command(sysfault, append(append(argv, "--"), plain.Args...)...)
@@ -79,6 +82,16 @@ func fileFault(sysfault, action string) injection {
 	}
 }
 
+// emptyFolder makes a folder of that name empty, outside the install folder.
+func (c *connector) emptyFolder(name string) string {
+	c.t.Helper()
+	path := filepath.Join(c.dir, name)
+	if err := errors.Join(os.RemoveAll(path), os.Mkdir(path, 0o700)); err != nil {
+		c.t.Fatal(err)
+	}
+	return path
+}
+
 func tokenFault(action string) injection {
 	return injection{
 		name: "token " + action,
@@ -93,12 +106,72 @@ func tokenFault(action string) injection {
 	}
 }
 
-func TestCrashes(t *testing.T) {
+// everyFault is what a command is to survive at each of its calls.
+func everyFault(t *testing.T) []injection {
+	return append(fileFaults(t),
+		tokenFault("kill"), tokenFault("kill-after"), tokenFault("return 0x30"), tokenFault("after 0x30"))
+}
+
+// fileFaults are those of the file system alone. A power cut is a kill after
+// which everything that was not synced is gone.
+func fileFaults(t *testing.T) (all []injection) {
 	sysfault := p11test.Sysfault(t)
-	injections := []injection{
-		fileFault(sysfault, "kill"), fileFault(sysfault, "ENOSPC"), fileFault(sysfault, "ENOSPC+"), fileFault(sysfault, "EIO"),
-		tokenFault("kill"), tokenFault("kill-after"), tokenFault("return 0x30"), tokenFault("after 0x30"),
+	for _, action := range []string{"kill", "power", "ENOSPC", "ENOSPC+", "EIO", "short+"} {
+		all = append(all, fileFault(sysfault, action))
 	}
+	return all
+}
+
+// everyPoint goes through all points instead of one in sampleStep: make crash.
+const everyPoint, sampleStep = "SSOVAULT_EVERY_POINT", 7
+
+// points are those of n that this run goes through. Which ones depends on the
+// name: together the sweeps of one run meet all kinds.
+func points(name string, n int) (chosen []int) {
+	step, first := 1, 1
+	if os.Getenv(everyPoint) == "" {
+		h := fnv.New32a()
+		_, _ = h.Write([]byte(name))
+		step, first = sampleStep, 1+int(h.Sum32()%sampleStep)
+	}
+	for k := first; k <= n; k += step {
+		chosen = append(chosen, k)
+	}
+	return chosen
+}
+
+// sweep runs a command with a fault at one of its calls after the other, for
+// every injection. again brings back what was there before; each looks at what
+// a run has left. It ends with the first failure of the test.
+func sweep(c *connector, name string, injections []injection, again func(), command func(i injection, n int) *exec.Cmd, each func(point string, o outcome)) {
+	c.t.Helper()
+	for _, i := range injections {
+		again()
+		if o := execute(c.t, command(i, 0)); o.code != 0 {
+			c.t.Fatalf("without a fault: exit %d\n%s", o.code, o.stderr)
+		}
+		n := i.count(c)
+		if n < 3 {
+			c.t.Fatalf("%s: only %d calls were counted", i.name, n)
+		}
+		chosen := points(name+i.name, n)
+		c.t.Logf("%s: %d of %d points", i.name, len(chosen), n)
+		for _, k := range chosen {
+			again()
+			point := fmt.Sprintf("%s, %s at call %d", name, i.name, k)
+			o := execute(c.t, command(i, k))
+			c.module.Plan()
+			if o.code == 125 {
+				c.t.Fatalf("%s: %s", point, o.stderr)
+			}
+			if each(point, o); c.t.Failed() {
+				return
+			}
+		}
+	}
+}
+
+func TestCrashes(t *testing.T) {
 	for _, s := range scenarios {
 		c := newConnector(t) // sets a variable, so not in the parallel part
 		t.Run(s.name, func(t *testing.T) {
@@ -113,40 +186,18 @@ func TestCrashes(t *testing.T) {
 			}
 			pristine := newPristine(c)
 			old := state(c)
-			for _, i := range injections {
-				if !strings.HasPrefix(i.name, s.only) {
-					continue
-				}
-				pristine.restore()
-				if o := execute(t, i.wrap(c, 0, s.args(c))); o.code != 0 {
-					t.Fatalf("without a fault: exit %d\n%s", o.code, o.stderr)
-				}
-				n := i.count(c)
-				if n < 3 {
-					t.Fatalf("%s: only %d calls were counted", i.name, n)
-				}
-				t.Logf("%s: %d points", i.name, n)
-				for k := 1; k <= n; k++ {
-					pristine.restore()
-					crash(t, c, s, i, k, old)
-					if t.Failed() {
-						return
-					}
-				}
-			}
+			injections := slices.DeleteFunc(everyFault(t), func(i injection) bool { return !strings.HasPrefix(i.name, s.only) })
+			sweep(c, s.name, injections, pristine.restore,
+				func(i injection, n int) *exec.Cmd { return i.wrap(c, n, s.args(c)) },
+				func(point string, o outcome) { s.crash(c, point, o, old) })
 		})
 	}
 }
 
-// crash runs the scenario with one fault and looks at what is left.
-func crash(t *testing.T, c *connector, s scenario, i injection, n int, old string) {
+// crash looks at what a run with one fault has left.
+func (s scenario) crash(c *connector, point string, o outcome, old string) {
+	t := c.t
 	t.Helper()
-	point := fmt.Sprintf("%s, %s at call %d", s.name, i.name, n)
-	o := execute(t, i.wrap(c, n, s.args(c)))
-	c.module.Plan()
-	if o.code == 125 {
-		t.Fatalf("%s: %s", point, o.stderr)
-	}
 	now := state(c)
 	if now != old && !s.isNew(now) {
 		t.Errorf("%s (exit %d): neither the old state nor the new:\n%s\n%s", point, o.code, now, o.stderr)

@@ -139,7 +139,13 @@ func (a *app) retire(ctx context.Context, o retireOptions) (report retireReport,
 
 // confirmByLabel lets a person type the label of a key that is to go.
 func (a *app) confirmByLabel(ctx context.Context, k retiredKey) (bool, error) {
-	answer, err := askOnTerminal(ctx, fmt.Sprintf("Nothing known needs the key %q (id %s).\nType its label to remove it for good (Enter leaves it): ", k.Label, k.ID))
+	q, err := a.questions(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer q.close()
+	q.say("Nothing known needs the key %q (id %s).", k.Label, k.ID)
+	answer, err := q.ask("Type its label to remove it for good (Enter leaves it)", "")
 	if err != nil || answer == "" {
 		return false, err
 	}

@@ -187,7 +187,7 @@ func TestBackupElsewhereIsRegistered(t *testing.T) {
 		t.Fatalf("exit %d\n%s", o.code, o.stderr)
 	}
 	n := fault.count(c)
-	for i := 1; i <= n; i++ {
+	for _, i := range points(t.Name(), n) {
 		pristine.restore()
 		if err := os.RemoveAll(archive); err != nil {
 			t.Fatal(err)

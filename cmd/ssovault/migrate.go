@@ -2,24 +2,18 @@ package main
 
 import (
 	"context"
-	"slices"
 
 	"github.com/spf13/cobra"
 
 	"ssovault/internal/fault"
 	"ssovault/internal/pin"
-	"ssovault/internal/secret"
-	"ssovault/internal/sks"
 	"ssovault/internal/vault"
 )
 
 // migrateOptions are the flags of migrate.
 type migrateOptions struct {
-	to, library     string
-	source, service string // of PINs
-	role            string
-	toClear         bool
-	dryRun, asJSON  bool
+	to                      destinationFlags
+	toClear, dryRun, asJSON bool
 }
 
 func (a *app) migrateCommand() *cobra.Command {
@@ -66,11 +60,7 @@ one: --to-pin-source is then the PIN of the user (a Luna's Crypto Officer), and
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.to, "to", "", "the `token` of the new key: its label, serial or slot number")
-	f.StringVar(&o.library, "library", "", "PKCS#11 `library` of that token (default the present one, else the first on this machine)")
-	f.StringVar(&o.source, "to-pin-source", "", "where its PIN comes from now, a `source` as for --pin-source (default: asked)")
-	f.StringVar(&o.service, "service-pin-source", "", "the `source` from which the service gets it at start")
-	f.StringVar(&o.role, "role", string(sks.RoleUser), "as whom the service logs in there: user or cu")
+	o.to.register(f, "to")
 	f.BoolVar(&o.toClear, "to-clear", false, "keep the settings in the clear, as -disableSKS does")
 	f.BoolVar(&o.dryRun, "dry-run", false, "open the settings and try the new token; change nothing")
 	f.BoolVar(&o.asJSON, "json", false, "print JSON")
@@ -81,29 +71,16 @@ one: --to-pin-source is then the PIN of the user (a Luna's Crypto Officer), and
 func (o migrateOptions) check(cmd *cobra.Command) error {
 	switch {
 	case o.toClear:
-		for _, name := range []string{"to", "library", "to-pin-source", "service-pin-source", "role", "dry-run", "json"} {
+		for _, name := range append([]string{"to", "dry-run", "json"}, destinationNames...) {
 			if cmd.Flags().Changed(name) {
 				return fault.New(fault.Usage, "--to-clear and --%s exclude each other", name)
 			}
 		}
 		return nil
-	case o.to == "":
+	case o.to.token == "":
 		return fault.New(fault.Usage, "migrate needs --to TOKEN, or --to-clear").With("'ssovault -config' shows the tokens; 'ssovault migrate --help' shows examples")
-	case o.role != string(sks.RoleUser) && o.role != string(sks.RoleCryptoUser):
-		return fault.New(fault.Usage, "--role is user or cu, not %q", o.role)
-	case o.role == string(sks.RoleCryptoUser) && (o.service == "" || o.service == pin.Default.String()):
-		return fault.New(fault.Usage, "--role cu needs --service-pin-source, another source than \"file\": the Crypto User's PIN is not the one that makes the key")
 	}
-	return nil
-}
-
-// destination is where the new key will be, and how its PIN is come by.
-type destination struct {
-	sks     vault.SKS  // as the service will reach it
-	source  pin.Source // of the PIN that makes the key
-	token   sks.Token
-	pin     secret.Value
-	written bool // the PIN becomes BASE/sks.pin
+	return o.to.check()
 }
 
 func (a *app) migrate(ctx context.Context, o migrateOptions) (report rekeyReport, err error) {
@@ -126,7 +103,22 @@ func (a *app) migrate(ctx context.Context, o migrateOptions) (report rekeyReport
 	if err != nil {
 		return report, err
 	}
-	d, err := a.destination(ctx, f, c, o)
+	if c.Mode == vault.ModeSealed && c.SKS.PIN == pin.Default && o.to.source == pin.Default.String() {
+		return report, fault.New(fault.Usage, "--to-pin-source file: %s holds the PIN of the present token, and would only cost a try", f.PINFile()).
+			With("name another file (file:PATH), or leave --to-pin-source out to be asked; --service-pin-source file stores it there")
+	}
+	now, service, err := o.to.sources()
+	if err != nil {
+		return report, err
+	}
+	if err := a.hideSources(c, now, service); err != nil {
+		return report, err
+	}
+	var present *vault.SKS
+	if c.Mode == vault.ModeSealed {
+		present = &c.SKS
+	}
+	d, err := a.destination(ctx, f, present, o.to, c.CanMigrate)
 	if err != nil {
 		return report, err
 	}
@@ -149,9 +141,7 @@ func (a *app) migrate(ctx context.Context, o migrateOptions) (report rekeyReport
 		return report, err
 	}
 	r.SKS = d.sks
-	if d.written {
-		r.PIN = d.pin
-	}
+	r.PIN = d.stored()
 	if err := a.tryServiceRole(ctx, s.folder, d); err != nil {
 		return report, err
 	}
@@ -173,146 +163,4 @@ func (a *app) migrate(ctx context.Context, o migrateOptions) (report rekeyReport
 		a.warn("until now the secrets lay in the clear: old backups, snapshots and freed blocks of this disk may still hold them, and ssovault cannot erase them there")
 	}
 	return report, nil
-}
-
-// loginTo logs in to a token as the user, with a PIN from that source.
-func (a *app) loginTo(ctx context.Context, f *vault.Folder, s vault.SKS, source pin.Source, v secret.Value) (sks.Store, sks.Token, error) {
-	s.Role, s.PIN = sks.RoleUser, source
-	device := vault.Device{Dialer: a.dialer(), PINs: a.pins(f.Layout, f.Owner.UID), TryPIN: a.tryPIN, Now: a.now}
-	return f.Login(ctx, s, device, v.Clone())
-}
-
-// tryServiceRole logs in once as a Crypto User, if the service will be one.
-func (a *app) tryServiceRole(ctx context.Context, f *vault.Folder, d destination) error {
-	if d.sks.Role != sks.RoleCryptoUser {
-		return nil
-	}
-	device := vault.Device{Dialer: a.dialer(), PINs: a.pins(f.Layout, f.Owner.UID), TryPIN: a.tryPIN, Now: a.now}
-	store, _, err := f.Connect(ctx, d.sks, device)
-	if err != nil {
-		return fault.Wrap(fault.Unclassified, err, "as the Crypto User")
-	}
-	return store.Close()
-}
-
-// destination finds the token that is meant and reads its PIN.
-func (a *app) destination(ctx context.Context, f *vault.Folder, c *vault.Contents, o migrateOptions) (d destination, err error) {
-	d.sks = vault.SKS{Timeouts: sks.DefaultTimeouts}
-	if c.Mode == vault.ModeSealed {
-		d.sks = c.SKS
-	}
-	if d.sks.Library, err = chooseLibrary(o.library, d.sks.Library); err != nil {
-		return d, err
-	}
-	if d.token, err = a.tokenNamed(ctx, o.to, d.sks); err != nil {
-		return d, err
-	}
-	if err := c.CanMigrate(d.token); err != nil {
-		return d, err
-	}
-	if err := offers(d.token); err != nil {
-		return d, err
-	}
-	if d.sks.Library != c.SKS.Library {
-		d.sks.Type = sks.VendorOf(d.sks.Library, d.token).Name
-	}
-	vendor := sks.VendorNamed(d.sks.Type)
-	d.sks.Label, d.sks.Serial, d.sks.Role = d.token.Label, d.token.Serial, sks.Role(o.role)
-	if d.sks.Role == sks.RoleCryptoUser && !vendor.CryptoUser && vendor.Name != sks.Other {
-		return d, fault.New(fault.Usage, "--role cu: %s has no Crypto User", vendor.Name)
-	}
-	return d, d.readPIN(ctx, a, f, c, o)
-}
-
-// readPIN reads the PIN of the new token and judges where the service will get
-// it from.
-func (d *destination) readPIN(ctx context.Context, a *app, f *vault.Folder, c *vault.Contents, o migrateOptions) error {
-	var err error
-	d.source, d.sks.PIN = pin.Source{Kind: pin.KindPrompt}, pin.Default
-	if o.source != "" {
-		if d.source, err = pin.ParseSource(o.source); err != nil {
-			return fault.Wrap(fault.Usage, err, "--to-pin-source")
-		}
-		d.sks.PIN = d.source
-	}
-	if o.service != "" {
-		if d.sks.PIN, err = pin.ParseSource(o.service); err != nil {
-			return fault.Wrap(fault.Usage, err, "--service-pin-source")
-		}
-	}
-	if d.source == pin.Default && c.Mode == vault.ModeSealed && c.SKS.PIN == pin.Default {
-		return fault.New(fault.Usage, "--to-pin-source file: %s holds the PIN of the present token, and would only cost a try", f.PINFile()).
-			With("name another file (file:PATH), or leave --to-pin-source out to be asked; --service-pin-source file stores it there")
-	}
-	if err := a.hideSources(c, d.source, d.sks.PIN); err != nil {
-		return err
-	}
-	pins := a.pins(f.Layout, f.Owner.UID)
-	if d.pin, err = readNewPIN(ctx, pins, d.source, d.token.Label, "--to-pin-source SOURCE"); err != nil {
-		return err
-	}
-	d.written = d.sks.PIN == pin.Default && d.source != pin.Default
-	if d.sks.Role == sks.RoleCryptoUser || d.sks.PIN == d.source && d.source.Kind != pin.KindFile {
-		return nil
-	}
-	_, notYet, err := pins.Agrees(ctx, d.sks.PIN, d.pin)
-	if notYet != nil {
-		a.warn(notYet.Error())
-	}
-	return err
-}
-
-// readNewPIN reads the PIN of a token that no configuration names.
-func readNewPIN(ctx context.Context, pins pin.Reader, source pin.Source, label, flag string) (secret.Value, error) {
-	if source.Attended() && pins.Prompt == nil {
-		return secret.Value{}, fault.New(fault.Usage, "the PIN of the token %s is needed, and there is no terminal to ask on", oneLine(label)).
-			With("say where it comes from: " + flag)
-	}
-	return pins.Read(ctx, source, "PIN of the token "+oneLine(label))
-}
-
-// hideSources starts ssovault again without the variables that these sources
-// and the present configuration name, if there are any.
-func (a *app) hideSources(c *vault.Contents, sources ...pin.Source) error {
-	instead, _ := pin.ParseSource(a.pinSource) // device says what is wrong with it
-	var names []string
-	for _, s := range append(sources, c.SKS.PIN, instead) {
-		if s.Kind == pin.KindEnv {
-			names = append(names, s.Arg)
-		}
-	}
-	return a.hidden.Hide(names...)
-}
-
-// chooseLibrary is the library that was named, else the present one, else the
-// first usual one on this machine.
-func chooseLibrary(named, present string) (string, error) {
-	if named == "" {
-		named = present
-	}
-	for _, v := range sks.Vendors() {
-		if named == "" {
-			named = usualLibrary(v.Name)
-		}
-	}
-	if named == "" {
-		return "", fault.New(fault.Usage, "there is no PKCS#11 library in the usual places").With("name it with --library")
-	}
-	return named, nil
-}
-
-// tokenNamed finds a token by its label, serial or slot number, without a login.
-func (a *app) tokenNamed(ctx context.Context, name string, s vault.SKS) (sks.Token, error) {
-	tokens, err := a.dialer().Tokens(ctx, s.Library, s.Timeouts)
-	if err != nil {
-		return sks.Token{}, fault.Wrap(fault.Unreachable, err, "list the tokens that %s sees", s.Library)
-	}
-	token, err := sks.FindToken(tokens, name)
-	if err != nil && !slices.ContainsFunc(tokens, func(t sks.Token) bool { return t.Initialised }) {
-		return token, fault.Wrap(fault.Unreachable, err, "the library %s", s.Library) // it may be right, and the HSM away
-	}
-	if err != nil {
-		return token, fault.Wrap(fault.Usage, err, "the library %s", s.Library)
-	}
-	return token, nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -88,11 +87,6 @@ func (c *connector) deleteToken(k p11test.Tok) {
 }
 
 func TestRecoveryCrashes(t *testing.T) {
-	sysfault := p11test.Sysfault(t)
-	injections := []injection{
-		fileFault(sysfault, "kill"), fileFault(sysfault, "ENOSPC"), fileFault(sysfault, "ENOSPC+"), fileFault(sysfault, "EIO"),
-		tokenFault("kill"), tokenFault("kill-after"), tokenFault("return 0x30"), tokenFault("after 0x30"),
-	}
 	for _, row := range rescuings {
 		s := &lostScene{connector: newConnector(t)} // sets a variable, so not in the parallel part
 		s.fresh = s.token.Again(t, "fresh")
@@ -105,41 +99,18 @@ func TestRecoveryCrashes(t *testing.T) {
 			pristine := newPristine(s.connector)
 			again := func() {
 				pristine.restore()
-				if err := os.RemoveAll(s.out); err != nil {
-					t.Fatal(err)
-				}
-				if err := os.Mkdir(s.out, 0o700); err != nil {
-					t.Fatal(err)
-				}
+				s.emptyFolder("out")
 			}
-			for _, i := range injections {
-				if !strings.HasPrefix(i.name, row.only) {
-					continue
-				}
-				again()
-				if o := execute(t, s.wrap(i, 0, row.args(s))); o.code != 0 {
-					t.Fatalf("without a fault: exit %d\n%s", o.code, o.stderr)
-				}
-				n := i.count(s.connector)
-				if n < 5 {
-					t.Fatalf("%s: only %d calls were counted", i.name, n)
-				}
-				t.Logf("%s: %d points", i.name, n)
-				for k := 1; k <= n && !t.Failed(); k++ {
-					again()
-					point := fmt.Sprintf("%s, %s at call %d", row.name, i.name, k)
-					o := execute(t, s.wrap(i, k, row.args(s)))
-					s.module.Plan()
-					if o.code == 125 {
-						t.Fatalf("%s: %s", point, o.stderr)
-					}
+			injections := slices.DeleteFunc(everyFault(t), func(i injection) bool { return !strings.HasPrefix(i.name, row.only) })
+			sweep(s.connector, row.name, injections, again,
+				func(i injection, n int) *exec.Cmd { return s.wrap(i, n, row.args(s)) },
+				func(point string, o outcome) {
 					row.check(s, point, o.code, false)
 					if o := s.run(row.args(s)...); o.code != 0 {
-						t.Errorf("%s: the second run: exit %d\n%s", point, o.code, o.stderr)
+						s.t.Errorf("%s: the second run: exit %d\n%s", point, o.code, o.stderr)
 					}
 					row.check(s, point, 0, true)
-				}
-			}
+				})
 		})
 	}
 }

@@ -17,7 +17,7 @@ import (
 type recoverOptions struct {
 	identity, signer, file            string
 	shares                            []string
-	token                             newToken
+	token                             destinationFlags
 	clear, dryRun, force, yes, asJSON bool
 }
 
@@ -72,7 +72,7 @@ of the new token comes from --to-pin-source, or is asked for and kept in BASE/sk
 	f.StringArrayVar(&o.shares, "share", nil, "`file` that holds a share, or - for shares that are typed or piped; as often as there are shares")
 	f.StringVar(&o.signer, "signer", "", "whose `signature` the recovery file must bear, where the identity file does not say")
 	f.StringVar(&o.file, "file", "", "the recovery `file` (default data/recovery.age)")
-	o.token.flags(f, "token")
+	o.token.register(f, "token")
 	f.BoolVar(&o.clear, "in-the-clear", false, "make no key: keep the settings in the clear")
 	f.BoolVar(&o.dryRun, "dry-run", false, "verify everything, log in to the token, and change nothing")
 	f.BoolVar(&o.force, "force", false, "open another instance's recovery file over this one")
@@ -119,8 +119,8 @@ func (a *app) bringBack(ctx context.Context, o recoverOptions) error {
 	}
 	var file []byte
 	if o.file != "" {
-		if file, err = readNamed(o.file, recovery.MaxFile); err != nil {
-			return &fault.Error{Op: "read the recovery file", Cause: fault.Usage, Err: err}
+		if file, err = a.readInput(ctx, o.file, recovery.MaxFile); err != nil {
+			return fault.Wrap(fault.Usage, err, "read the recovery file")
 		}
 	}
 	r, err := a.openRescue(ctx, o, id, file)
@@ -131,17 +131,17 @@ func (a *app) bringBack(ctx context.Context, o recoverOptions) error {
 	if err := r.compare(a, o, id); err != nil {
 		return err
 	}
-	var e entry
+	var d destination
 	if !o.clear {
-		if e, err = a.chooseToken(ctx, r.folder, o.token, r.traces.SKS); err != nil {
+		if d, err = a.destination(ctx, r.folder, r.traces.SKS, o.token, anyToken); err != nil {
 			return err
 		}
-		defer e.wipe()
+		defer d.pin.Wipe()
 	}
 	if o.dryRun {
-		err = a.tryRescue(ctx, o, r, e)
+		err = a.tryRescue(ctx, o, r, d)
 	} else {
-		err = a.carryOut(ctx, o, r, e)
+		err = a.carryOut(ctx, o, r, d)
 	}
 	if err != nil {
 		return err
@@ -149,12 +149,15 @@ func (a *app) bringBack(ctx context.Context, o recoverOptions) error {
 	return a.printRecovered(r.out, o)
 }
 
+// anyToken: what held the settings before is gone, or left.
+func anyToken(sks.Token) error { return nil }
+
 // tryRescue logs in and out again, which is all that a dry run can try.
-func (a *app) tryRescue(ctx context.Context, o recoverOptions, r *rescue, e entry) error {
+func (a *app) tryRescue(ctx context.Context, o recoverOptions, r *rescue, d destination) error {
 	if o.clear {
 		return nil
 	}
-	store, token, err := a.logIn(ctx, r.folder, e)
+	store, token, err := a.loginTo(ctx, r.folder, d.sks, d.source, d.pin)
 	if err != nil {
 		return err
 	}
@@ -163,8 +166,8 @@ func (a *app) tryRescue(ctx context.Context, o recoverOptions, r *rescue, e entr
 }
 
 // carryOut asks, and makes the one save.
-func (a *app) carryOut(ctx context.Context, o recoverOptions, r *rescue, e entry) error {
-	where := "under a new key in the token " + e.token.String()
+func (a *app) carryOut(ctx context.Context, o recoverOptions, r *rescue, d destination) error {
+	where := "under a new key in the token " + d.token.String()
 	if o.clear {
 		where = "in the clear"
 	}
@@ -185,16 +188,22 @@ func (a *app) carryOut(ctx context.Context, o recoverOptions, r *rescue, e entry
 			err = fault.New(fault.Busy, "the service that 'ssovault run' started is running").With("stop the service first")
 		}
 		return err
+	} else if running {
+		a.warn("the service runs with the settings of before, until it is started again")
 	}
 	plan := vault.Plan{Settings: r.settings, Generation: max(m.Generation, r.traces.Newest.Generation), Now: a.now()}
 	var store sks.Store
 	var token sks.Token
 	if !o.clear {
-		if store, token, err = a.logIn(ctx, f, e); err != nil {
+		if store, token, err = a.loginTo(ctx, f, d.sks, d.source, d.pin); err != nil {
 			return err
 		}
 		defer store.Close() // what was asked of it is done and checked
-		plan.SKS, plan.PIN, plan.Leaf = &e.sks, e.stored(), leafOf(f, r.settings)
+		a.warn(newerInToken(ctx, store, token, m))
+		plan.SKS, plan.PIN = &d.sks, d.stored()
+		if plan.Leaf, err = f.Leaf(r.settings); err != nil {
+			a.warn("no certificate lies beside the new key: " + err.Error())
+		}
 	}
 	if err := f.CloseToOthers(); err != nil {
 		return err
@@ -219,6 +228,20 @@ func (a *app) carryOut(ctx context.Context, o recoverOptions, r *rescue, e entry
 	a.log.Info().Str("command", a.command).Str("instance", r.out.Instance).Uint64("from_generation", r.out.From).Uint64("generation", r.out.Generation).
 		Str("save_id", r.out.SaveID).Str("token", r.out.Token).Str("serial", r.out.Serial).Str("key_id", r.out.KeyID).Str("kept", r.out.Kept).Msg("recovered")
 	return nil
+}
+
+// newerInToken says so when a token remembers a newer save than the one that is
+// brought back, or "".
+func newerInToken(ctx context.Context, store sks.Store, token sks.Token, m recovery.Manifest) string {
+	memory, ok := store.(sks.Rememberer)
+	if !ok {
+		return ""
+	}
+	mark, err := memory.Recall(ctx, m.Instance)
+	if err != nil || mark.Generation <= m.Generation {
+		return "" // the save that follows asks the same, and says what is the matter
+	}
+	return fmt.Sprintf("the token %s remembers generation %d, and the recovery file is of generation %d: what was changed since is lost", token, mark.Generation, m.Generation)
 }
 
 // printRecovered says what was done and what comes next.

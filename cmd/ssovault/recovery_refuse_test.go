@@ -119,13 +119,13 @@ func TestRecoveryOpenRefuses(t *testing.T) {
 		args []string
 	}{
 		{"nobody is there to be asked", []string{"--token", "fresh"}},
-		{"nobody is there to type the PIN", []string{"--token", "fresh", "--library", s.module.Path, "--yes"}},
+		{"there is no terminal to ask on", []string{"--token", "fresh", "--library", s.module.Path, "--yes"}},
 		{"a slot number, a label or a serial number is needed", []string{"--library", s.module.Path, "--to-pin-source", "prompt", "--yes"}},
 		{"the library sees", []string{"--token", "none", "--library", s.module.Path, "--to-pin-source", "prompt", "--yes"}},
-		{"there is no library", []string{"--token", "fresh", "--library", "/none.so", "--to-pin-source", "prompt", "--yes"}},
+		{"is not an absolute path", []string{"--token", "fresh", "--library", "none.so", "--to-pin-source", "prompt", "--yes"}},
 		{"give an absolute path", []string{"--token", "fresh", "--to-pin-source", "file:pin", "--yes"}},
 		{"a source is", []string{"--token", "fresh", "--to-pin-source", "pin", "--yes"}},
-		{"a Crypto User cannot make keys", []string{"--token", "fresh", "--role", "cu", "--yes"}},
+		{"--role cu needs --service-pin-source", []string{"--token", "fresh", "--role", "cu", "--yes"}},
 		{"makes no key", []string{"--token", "fresh", "--in-the-clear", "--yes"}},
 		{"--to-pin-source", []string{"--token", "fresh", "--pin-source", "prompt", "--yes"}},
 	} {

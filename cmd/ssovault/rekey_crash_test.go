@@ -2,8 +2,8 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -75,11 +75,6 @@ var keyWorks = []keyWork{
 }
 
 func TestKeyCrashes(t *testing.T) {
-	sysfault := p11test.Sysfault(t)
-	injections := []injection{
-		fileFault(sysfault, "kill"), fileFault(sysfault, "ENOSPC"), fileFault(sysfault, "ENOSPC+"), fileFault(sysfault, "EIO"),
-		tokenFault("kill"), tokenFault("kill-after"), tokenFault("return 0x30"), tokenFault("after 0x30"),
-	}
 	for _, w := range keyWorks {
 		k := newKeyScene(t) // sets a variable, so not in the parallel part
 		t.Run(w.name, func(t *testing.T) {
@@ -91,21 +86,9 @@ func TestKeyCrashes(t *testing.T) {
 			}
 			pristine := newPristine(k.connector)
 			old := k.sealed()
-			for _, i := range injections {
-				pristine.restore()
-				if o := execute(t, i.wrap(k.connector, 0, w.args(k))); o.code != 0 {
-					t.Fatalf("without a fault: exit %d\n%s", o.code, o.stderr)
-				}
-				n := i.count(k.connector)
-				if n < 5 {
-					t.Fatalf("%s: only %d calls were counted", i.name, n)
-				}
-				t.Logf("%s: %d points", i.name, n)
-				for at := 1; at <= n && !t.Failed(); at++ {
-					pristine.restore()
-					w.crash(k, i, at, old)
-				}
-			}
+			sweep(k.connector, w.name, everyFault(t), pristine.restore,
+				func(i injection, n int) *exec.Cmd { return i.wrap(k.connector, n, w.args(k)) },
+				func(point string, o outcome) { w.crash(k, point, o, old) })
 		})
 	}
 }
@@ -134,16 +117,10 @@ func (k *keyScene) sealed() (s struct {
 	return s
 }
 
-// crash runs the command with one fault, then whole, and looks at what is left
-// each time.
-func (w keyWork) crash(k *keyScene, i injection, n int, old any) {
+// crash looks at what a run with one fault has left, and again after a whole
+// one.
+func (w keyWork) crash(k *keyScene, point string, o outcome, old any) {
 	k.t.Helper()
-	point := fmt.Sprintf("%s, %s at call %d", w.name, i.name, n)
-	o := execute(k.t, i.wrap(k.connector, n, w.args(k)))
-	k.module.Plan()
-	if o.code == 125 {
-		k.t.Fatalf("%s: %s", point, o.stderr)
-	}
 	if open := k.run("unseal"); open.code != 0 || !strings.Contains(open.stdout, "sso_domain=acme") {
 		k.t.Errorf("%s (exit %d): what is left does not open: exit %d\n%s%s", point, o.code, open.code, open.stderr, o.stderr)
 		return

@@ -31,6 +31,8 @@ func doFiles(dir, task string) error {
 		return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	case "save":
 		return save(dir)
+	case "power":
+		return forPower(dir)
 	case "two writes":
 		return twoWrites(dir)
 	case "relative":
@@ -132,6 +134,34 @@ func save(dir string) error {
 		return err
 	}
 	return b.Close()
+}
+
+// forPower leaves names and contents synced and not.
+func forPower(dir string) error {
+	put := func(name, text string, sync bool) error {
+		f, err := os.Create(filepath.Join(dir, name))
+		if err != nil {
+			return err
+		}
+		_, err = f.WriteString(text)
+		if err == nil && sync {
+			err = f.Sync()
+		}
+		return errors.Join(err, f.Close())
+	}
+	syncNames := func() error {
+		d, err := os.Open(dir)
+		if err != nil {
+			return err
+		}
+		return errors.Join(d.Sync(), d.Close())
+	}
+	move := func(from, to string) error { return os.Rename(filepath.Join(dir, from), filepath.Join(dir, to)) }
+	return errors.Join(
+		put("a", "old", true), syncNames(),
+		put("b", "gone", false), put("c", "kept", true), move("a", "a2"), syncNames(),
+		move("a2", "a3"), unix.Unlinkat(unix.AT_FDCWD, filepath.Join(dir, "c"), 0), os.Mkdir(filepath.Join(dir, "d"), 0o700), put("d/e", "new", true),
+		os.Chmod(filepath.Join(dir, "a3"), 0o600))
 }
 
 // twoWrites goes on after a write that fails.

@@ -172,6 +172,40 @@ func TestSysfaultFailsOnceOrFromThenOn(t *testing.T) {
 	}
 }
 
+func TestSysfaultCutsThePower(t *testing.T) {
+	calls := traceFiles(t, "", nil, "power").log
+	seen := map[string]bool{}
+	for n := 1; n <= len(calls); n++ {
+		dir := t.TempDir()
+		r := traceFiles(t, dir, []string{"-p", dir, "-s", t.TempDir(), "-n", fmt.Sprint(n), "-a", "power"}, "power")
+		if r.status != 128+9 {
+			t.Errorf("%d: status %d: %s", n, r.status, r.stderr)
+		}
+		seen[strings.Join(content(t, r.dir), " ")] = true
+	}
+	// Never a name that was not synced, never a content that was not.
+	if diff := cmp.Diff(map[string]bool{"": true, "a=3": true, "a2=3 b=0 c=4": true}, seen); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSysfaultCutsWritesShort(t *testing.T) {
+	for action, want := range map[string]int{"short": 2, "short+": 4} {
+		dir := t.TempDir()
+		r := traceFiles(t, dir, under(dir, "-n", "3", "-a", action), "save")
+		writes := 0
+		for _, line := range r.log {
+			if strings.Contains(line, " write ") {
+				writes++
+			}
+		}
+		// 5 bytes: 2 and 3; or 2, 1, 1 and 1.
+		if got := content(t, r.dir); r.status != 0 || writes != want || !slices.Contains(got, "b=2") {
+			t.Errorf("%s: status %d, %d writes, %q", action, r.status, writes, got)
+		}
+	}
+}
+
 func TestSysfaultFollowsEveryThread(t *testing.T) {
 	dir := t.TempDir()
 	r := traceFiles(t, dir, under(dir), "threads")

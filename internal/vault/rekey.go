@@ -108,7 +108,7 @@ func (f *Folder) Rekey(ctx context.Context, r Rekeying, store sks.Store, token s
 	s := r.SKS.WithoutKey()
 	s.Label, s.Serial = token.Label, token.Serial
 	p := Plan{Settings: r.Settings, SKS: &s, PIN: r.PIN, Present: r.Contents, Generation: r.Newest, Now: r.Now}
-	p.Leaf, out.NoCertificate = f.leaf(r.Settings)
+	p.Leaf, out.NoCertificate = f.Leaf(r.Settings)
 	if out.KeptPIN, err = f.keepReplacedPIN(r.PIN, r.Now); err != nil {
 		return out, err
 	}
@@ -123,9 +123,9 @@ func (f *Folder) Holds(out Outcome) bool {
 	return err == nil && now.Mode == ModeSealed && now.Mark() == out.Mark
 }
 
-// leaf gives the server's certificate from the key store in data/, which Scan
+// Leaf gives the server's certificate from the key store in data/, which Scan
 // has compared with the one that was configured.
-func (f *Folder) leaf(s Settings) ([]byte, error) {
+func (f *Folder) Leaf(s Settings) ([]byte, error) {
 	name := s.Bound.KeyStore.Name
 	if name == "" {
 		return nil, errors.New("there is no key store in data/")

@@ -182,6 +182,18 @@ static int opens_for_change(const struct row *r, pid_t tid, const uint64_t args[
     return (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)) != 0;
 }
 
+static enum effect effect_of(const char *name) {
+    static const struct { const char *name; enum effect effect; } effects[] = {
+        {"write", WRITES}, {"writev", WRITES}, {"pwrite64", WRITES}, {"pwritev", WRITES}, {"pwritev2", WRITES},
+        {"sendfile", WRITES}, {"splice", WRITES}, {"copy_file_range", WRITES}, {"fallocate", WRITES},
+        {"ftruncate", WRITES}, {"truncate", WRITES}, {"fsync", SYNCS}, {"fdatasync", SYNCS},
+        {"mkdir", MAKES_FOLDER}, {"mkdirat", MAKES_FOLDER},
+    };
+    for (size_t i = 0; i < sizeof effects / sizeof *effects; i++)
+        if (strcmp(name, effects[i].name) == 0) return effects[i].effect;
+    return NAMES;
+}
+
 int counts(const struct filter *f, pid_t pid, pid_t tid, uint64_t nr, const uint64_t args[6], struct counted *c) {
     const struct row *r = NULL;
     for (size_t i = 0; i < sizeof rows / sizeof *rows && r == NULL; i++)
@@ -194,6 +206,8 @@ int counts(const struct filter *f, pid_t pid, pid_t tid, uint64_t nr, const uint
     if (!wanted(f, old) && !(two && wanted(f, new))) return 0;
     c->name = r->name;
     c->nr = r->nr;
+    c->effect = effect_of(r->name);
+    c->size = strcmp(r->name, "write") == 0 || strcmp(r->name, "pwrite64") == 0 ? 2 : -1;
     if (two) snprintf(c->path, sizeof c->path, "%s -> %s", old, new);
     else snprintf(c->path, sizeof c->path, "%s", old);
     return 1;

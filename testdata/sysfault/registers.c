@@ -18,6 +18,11 @@ int set_result(pid_t tid, long result) {
     return ptrace(PTRACE_POKEUSER, tid, offsetof(struct user_regs_struct, rax), result) == 0;
 }
 
+int set_argument(pid_t tid, int argument, unsigned long value) {
+    if (argument != 2) return 0;
+    return ptrace(PTRACE_POKEUSER, tid, offsetof(struct user_regs_struct, rdx), value) == 0;
+}
+
 #elif defined(__aarch64__)
 
 #ifndef NT_ARM_SYSTEM_CALL
@@ -35,6 +40,14 @@ int set_result(pid_t tid, long result) {
     struct iovec v = {&regs, sizeof regs};
     if (ptrace(PTRACE_GETREGSET, tid, NT_PRSTATUS, &v) != 0) return 0;
     regs.regs[0] = (unsigned long long)result;
+    return ptrace(PTRACE_SETREGSET, tid, NT_PRSTATUS, &v) == 0;
+}
+
+int set_argument(pid_t tid, int argument, unsigned long value) {
+    struct user_regs_struct regs;
+    struct iovec v = {&regs, sizeof regs};
+    if (ptrace(PTRACE_GETREGSET, tid, NT_PRSTATUS, &v) != 0) return 0;
+    regs.regs[argument] = value;
     return ptrace(PTRACE_SETREGSET, tid, NT_PRSTATUS, &v) == 0;
 }
 

@@ -1,4 +1,4 @@
-/* sysfault [-r] [-o LOG] [-p PREFIX]... [-n N -a ACTION] -- CMD [ARG]...
+/* sysfault [-r] [-o LOG] [-p PREFIX]... [-s SIDE] [-n N -a ACTION] -- CMD [ARG]...
  *
  * Runs CMD and counts the system calls by which it changes a file system, over
  * all its threads and whatever it becomes by exec. Only regular files and
@@ -9,6 +9,9 @@
  *   -r         count every open, not only those that may change something
  *   -n N       the call that is to fail
  *   -a ACTION  kill: SIGKILL to the process before the call happens
+ *              power: the same, and then what was not synced is lost (power.c);
+ *                PREFIX are folders, and SIDE an empty one beside them
+ *              short: a write takes half of its bytes; short+: so do all later ones
  *              ENOSPC, EIO, ...: the call does not happen and gives this error
  *              ENOSPC+, ...: so does every later counted call of its number
  *
@@ -49,7 +52,8 @@ static struct {
     struct filter filter;
     int log;
     unsigned long nth;
-    int kill, error, sticky;
+    int kill, power, cut, error, sticky;
+    const char *side;
     pid_t pid;
     int started; /* CMD runs: before, it is still this program's own child */
     unsigned long count;
@@ -57,7 +61,7 @@ static struct {
 } run = {.log = -1, .failing = -1};
 
 /* The threads that are followed; error is pending at the end of their call. */
-static struct thread { pid_t tid; int error; } threads[4096];
+static struct thread { pid_t tid; int error, counted; struct counted call; } threads[4096];
 static int nthreads;
 
 static struct thread *find(pid_t tid) {
@@ -97,20 +101,24 @@ static void note(const struct counted *c) {
 }
 
 static void at_entry(struct thread *t, const struct ptrace_syscall_info *info) {
-    struct counted c;
+    struct counted *c = &t->call;
     uint64_t args[6];
     for (int i = 0; i < 6; i++) args[i] = info->entry.args[i];
-    if (!run.started || !counts(&run.filter, run.pid, t->tid, info->entry.nr, args, &c)) return;
+    if (!run.started || !counts(&run.filter, run.pid, t->tid, info->entry.nr, args, c)) return;
     run.count++;
-    note(&c);
+    t->counted = 1;
+    note(c);
     int hit = run.count == run.nth;
     if (hit && run.kill) {
         /* The call must not slip through before the signal arrives. */
         if (!suppress_call(t->tid) || kill(run.pid, SIGKILL) != 0) fail("killing the program: %s", strerror(errno));
         return;
     }
-    if (hit && run.sticky) run.failing = c.nr;
-    if (!run.kill && (hit || run.failing == c.nr)) {
+    if (hit && run.sticky) run.failing = c->nr;
+    if (run.kill || !(hit || run.failing == c->nr)) return;
+    if (run.cut) {
+        if (c->size >= 0 && args[c->size] > 1 && !set_argument(t->tid, c->size, args[c->size] / 2)) fail("cutting a write short: %s", strerror(errno));
+    } else {
         if (!suppress_call(t->tid)) fail("suppressing a call: %s", strerror(errno));
         t->error = run.error;
     }
@@ -121,7 +129,12 @@ static void at_system_call(struct thread *t) {
     if (ptrace(PTRACE_GET_SYSCALL_INFO, t->tid, sizeof info, &info) <= 0) return; /* it was killed meanwhile */
     if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
         at_entry(t, &info);
-    } else if (info.op == PTRACE_SYSCALL_INFO_EXIT && t->error != 0) {
+        return;
+    }
+    if (info.op != PTRACE_SYSCALL_INFO_EXIT) return;
+    if (run.power && t->counted && info.exit.rval >= 0) power_done(&t->call);
+    t->counted = 0;
+    if (t->error != 0) {
         if (!set_result(t->tid, -t->error)) fail("setting a result: %s", strerror(errno));
         t->error = 0;
     }
@@ -214,15 +227,17 @@ static int error_number(const char *name) {
 
 static void action(char *word) {
     size_t n = strlen(word);
-    if (strcmp(word, "kill") == 0) {
+    if (strcmp(word, "kill") == 0 || strcmp(word, "power") == 0) {
         run.kill = 1;
+        run.power = word[0] == 'p';
         return;
     }
     if (n > 0 && word[n - 1] == '+') {
         run.sticky = 1;
         word[n - 1] = '\0';
     }
-    run.error = error_number(word);
+    if (strcmp(word, "short") == 0) run.cut = 1;
+    else run.error = error_number(word);
 }
 
 /* A prefix is compared with canonical paths, so its folder is made one. */
@@ -240,7 +255,7 @@ static const char *prefix(const char *given) {
 int main(int argc, char **argv) {
     int option;
     char *end;
-    while ((option = getopt(argc, argv, "+ro:p:n:a:")) != -1) {
+    while ((option = getopt(argc, argv, "+ro:p:s:n:a:")) != -1) {
         switch (option) {
         case 'r': run.filter.all_opens = 1; break;
         case 'o':
@@ -252,16 +267,23 @@ int main(int argc, char **argv) {
                 fail("too many prefixes");
             run.filter.prefixes[run.filter.nprefixes++] = prefix(optarg);
             break;
+        case 's': run.side = optarg; break;
         case 'n':
             run.nth = strtoul(optarg, &end, 10);
             if (*end != '\0' || run.nth == 0) fail("-n wants a number from 1");
             break;
         case 'a': action(optarg); break;
-        default: fail("usage: sysfault [-r] [-o LOG] [-p PREFIX]... [-n N -a ACTION] -- CMD [ARG]...");
+        default: fail("usage: sysfault [-r] [-o LOG] [-p PREFIX]... [-s SIDE] [-n N -a ACTION] -- CMD [ARG]...");
         }
     }
     if (optind == argc) fail("no command is given");
-    if ((run.nth > 0) != (run.kill || run.error != 0)) fail("-n and -a go together");
+    if ((run.nth > 0) != (run.kill || run.cut || run.error != 0)) fail("-n and -a go together");
+    if (run.power) {
+        if (run.side == NULL || run.filter.nprefixes == 0) fail("power wants -p and -s");
+        for (int i = 0; i < run.filter.nprefixes; i++) power_begin(run.side, run.filter.prefixes[i]);
+    }
     start(argv + optind);
-    return trace();
+    int status = trace();
+    for (int i = 0; run.power && run.count >= run.nth && i < run.filter.nprefixes; i++) power_cut(run.filter.prefixes[i]);
+    return status;
 }
