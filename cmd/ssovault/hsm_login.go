@@ -5,8 +5,6 @@ import (
 	"context"
 	"os"
 
-	"golang.org/x/term"
-
 	"ssovault/internal/fault"
 	"ssovault/internal/hsm/admin"
 	"ssovault/internal/pin"
@@ -147,10 +145,16 @@ func (a *app) confirmName(ctx context.Context, yes bool, what, name string) erro
 	if yes {
 		return nil
 	}
-	if !term.IsTerminal(int(a.in.Fd())) {
+	if !a.attended() {
 		return fault.New(fault.Usage, "%s: %q has to be typed, and standard input is no terminal", what, name).With("say --yes")
 	}
-	answer, err := askOnTerminal(ctx, what+".\nType "+oneLine(name)+" to go on: ")
+	q, err := a.questions(ctx)
+	if err != nil {
+		return err
+	}
+	defer q.close()
+	q.say("%s.", what)
+	answer, err := q.ask("Type "+oneLine(name)+" to go on", "")
 	if err == nil && answer != name {
 		err = fault.New(fault.Usage, "that is not its name; nothing was changed")
 	}
