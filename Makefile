@@ -11,7 +11,7 @@ build: $(BIN)
 
 # -buildvcs=auto stamps the commit when there is a repository to ask.
 $(BIN): $(shell find cmd internal -name '*.go' -not -name '*_test.go') go.mod go.sum
-	CGO_ENABLED=1 $(GO) build -trimpath -buildvcs=auto -o $@ ./cmd/ssovault
+	CGO_ENABLED=1 $(GO) build -trimpath -ldflags="-s -w" -buildvcs=auto -o $@ ./cmd/ssovault
 
 demo: deps-demo build
 	./testdata/demo/demo.sh

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -95,7 +94,7 @@ func (k *archiveKeys) read(ctx context.Context, a *app) (keys backup.Keys, err e
 		}
 	}
 	for _, path := range k.identities {
-		text, err := readIdentity(path)
+		text, err := a.readInput(ctx, path, maxIdentities)
 		if err == nil {
 			err = keys.Add(text)
 			clear(text)
@@ -105,19 +104,6 @@ func (k *archiveKeys) read(ctx context.Context, a *app) (keys backup.Keys, err e
 		}
 	}
 	return keys, nil
-}
-
-func readIdentity(path string) ([]byte, error) {
-	f, err := os.Open(path) // a pipe or a link of the administrator's is fine
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxIdentities+1))
-	if err == nil && len(b) > maxIdentities {
-		err = errors.New("too long for an identity file")
-	}
-	return b, err
 }
 
 // opened is an archive that a command works on.

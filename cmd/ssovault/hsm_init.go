@@ -17,8 +17,8 @@ import (
 // maxTokenLabel is the length of a token's label (CK_TOKEN_INFO).
 const maxTokenLabel = 32
 
-// hsmInitOptions are the flags of hsm init.
-type hsmInitOptions struct {
+// tokenInitOptions are the flags of hsm init.
+type tokenInitOptions struct {
 	tokenFlags
 	slot, label string
 	newSO       string
@@ -26,7 +26,7 @@ type hsmInitOptions struct {
 }
 
 func (a *app) hsmInitCommand() *cobra.Command {
-	var o hsmInitOptions
+	var o tokenInitOptions
 	c := &cobra.Command{
 		Use:   "init --slot N --label LABEL",
 		Short: "Initialise a token and set its user PIN",
@@ -79,7 +79,7 @@ func checkTokenLabel(s string) error {
 	return nil
 }
 
-func (a *app) initialise(ctx context.Context, o hsmInitOptions) (admin.Token, error) {
+func (a *app) initialise(ctx context.Context, o tokenInitOptions) (admin.Token, error) {
 	if _, err := strconv.ParseUint(o.slot, 10, 32); err != nil {
 		return admin.Token{}, fault.New(fault.Usage, "hsm init needs --slot with the number of a slot").With("'ssovault hsm slots' shows them")
 	}
@@ -93,7 +93,7 @@ func (a *app) initialise(ctx context.Context, o hsmInitOptions) (admin.Token, er
 	defer v.Close()
 	if v.token.Initialised {
 		what := fmt.Sprintf("The token %s is initialised already, and every key in it will be lost", oneLine(v.token.String()))
-		if err := a.confirmByName(ctx, o.yes, what, v.token.Label); err != nil {
+		if err := a.confirmName(ctx, o.yes, what, v.token.Label); err != nil {
 			return admin.Token{}, err
 		}
 	}
@@ -145,7 +145,7 @@ func (v *visit) initialiseOnce(ctx context.Context, label string, p admin.InitPI
 }
 
 // visitSlot goes to a slot, whatever is in it.
-func (a *app) visitSlot(ctx context.Context, o hsmInitOptions) (*visit, error) {
+func (a *app) visitSlot(ctx context.Context, o tokenInitOptions) (*visit, error) {
 	p, err := a.site()
 	if err != nil {
 		return nil, err
@@ -165,17 +165,20 @@ func (a *app) visitSlot(ctx context.Context, o hsmInitOptions) (*visit, error) {
 	if v.device, err = a.openLibrary(ctx, library, p.sks.Timeouts); err != nil {
 		return nil, err
 	}
+	err = fault.New(fault.Usage, "the library %s has no slot %s with a token", library, o.slot).With("'ssovault hsm slots' shows them")
 	for _, t := range v.tokens {
 		if strconv.FormatUint(uint64(t.Slot), 10) == o.slot {
-			v.token = t
-			return v, t.Problem
+			v.token, err = t, t.Problem
 		}
 	}
-	_ = v.Close()
-	return nil, fault.New(fault.Usage, "the library %s has no slot %s with a token", library, o.slot).With("'ssovault hsm slots' shows them")
+	if err != nil {
+		_ = v.Close()
+		return nil, err
+	}
+	return v, nil
 }
 
-func (o hsmInitOptions) newSOSource() (pin.Source, error) {
+func (o tokenInitOptions) newSOSource() (pin.Source, error) {
 	if o.newSO == "" {
 		return pin.Source{Kind: pin.KindPrompt}, nil
 	}
@@ -185,7 +188,7 @@ func (o hsmInitOptions) newSOSource() (pin.Source, error) {
 
 // initPINs reads the PINs of the new token, and refuses those that it would
 // refuse later, when the token is half made.
-func (v *visit) initPINs(ctx context.Context, o hsmInitOptions) (p admin.InitPINs, err error) {
+func (v *visit) initPINs(ctx context.Context, o tokenInitOptions) (p admin.InitPINs, err error) {
 	defer func() {
 		if err != nil {
 			p.Wipe()

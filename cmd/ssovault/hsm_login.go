@@ -135,6 +135,9 @@ func (v *visit) readTwice(ctx context.Context, s pin.Source, question, flag stri
 // fits refuses a new PIN whose length the token does not take.
 func fits(t admin.Token, p secret.Value, whose string) error {
 	n := uint(p.Len())
+	if n == 0 {
+		return fault.New(fault.Usage, "%s is empty", whose).With("nothing was changed")
+	}
 	if n < t.MinPIN || t.MaxPIN > 0 && n > t.MaxPIN {
 		return fault.New(fault.Usage, "%s has %d characters; the token %s takes %d to %d", whose, n, oneLine(t.String()), t.MinPIN, t.MaxPIN).With("nothing was changed")
 	}
@@ -144,8 +147,8 @@ func fits(t admin.Token, p secret.Value, whose string) error {
 	return nil
 }
 
-// confirmByName lets a person type a name before something that cannot be undone.
-func (a *app) confirmByName(ctx context.Context, yes bool, what, name string) error {
+// confirmName lets a person type a name before something that cannot be undone.
+func (a *app) confirmName(ctx context.Context, yes bool, what, name string) error {
 	if yes {
 		return nil
 	}

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -115,4 +117,38 @@ func TestHSMInitOfAFactoryToken(t *testing.T) {
 	s.ends(s.try(args...), 2, "--new-so-pin-source")
 	s.ends(s.try(append(args, "--new-so-pin-source", newSO)...), 0, "initialised: "+p11test.OckLabel)
 	s.ends(s.key("generate", "aes"), 0, "PTED")
+}
+
+// What whoever has the user PIN can do to a key that moves under trusted keys
+// only, with another program: neither read it, nor wrap it under his own key,
+// nor lift what forbids that.
+func TestReplicableKeysStay(t *testing.T) {
+	k := p11test.Token(t)
+	s := newAdminScene(t, k, k.Library)
+	s.ends(s.key("generate", "moves", "--replicable"), 0, "only wrapped by a trusted key")
+	s.ends(s.key("generate", "manual", "--attributes", "EDMX"), 0, "PMTXED")
+	tool := func(args ...string) outcome {
+		cmd := exec.Command("pkcs11-tool", append([]string{"--module", k.Library, "--token-label", k.Label, "--login", "--pin", k.PIN}, args...)...)
+		cmd.Env = append(os.Environ(), k.Env()...)
+		return execute(t, cmd)
+	}
+	own := s.bring("own.key", []byte("0123456789abcdefghijklmnopqrstuv"))
+	if o := tool("--write-object", own, "--type", "secrkey", "--key-type", "AES:32", "--usage-wrap", "--usage-decrypt", "--label", "own", "--id", "0b"); o.code != 0 {
+		t.Fatal(o)
+	}
+	s.ends(s.key("generate", "carried", "--attributes", "EDX", "--wrap-with-any"), 0, "can carry it out")
+	wrapped := filepath.Join(s.dir, "wrapped")
+	for label, stays := range map[string]bool{"moves": true, "manual": true, "carried": false} {
+		var shown struct{ ID string }
+		if err := json.Unmarshal([]byte(s.key("show", label, "--json").stdout), &shown); err != nil {
+			t.Fatal(err)
+		}
+		o := tool("--wrap", "--mechanism", "0x210A", "--id", "0b", "--application-id", shown.ID, "--output-file", wrapped)
+		if got := !strings.Contains(o.stdout+o.stderr, "Key wrapped") && o.code != 0; got != stays {
+			t.Errorf("%s: stays %v\n%s%s", label, got, o.stdout, o.stderr)
+		}
+		if o := tool("--read-object", "--type", "secrkey", "--id", shown.ID); o.code == 0 || !strings.Contains(o.stderr, "CKR_ATTRIBUTE_SENSITIVE") && !strings.Contains(o.stdout+o.stderr, "sensitive") {
+			t.Errorf("%s can be read: exit %d\n%s%s", label, o.code, o.stdout, o.stderr)
+		}
+	}
 }

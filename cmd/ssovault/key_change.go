@@ -103,7 +103,7 @@ no known backup needs it.`,
 				return fault.New(fault.Usage, "%q is a sealing key", o.label).With("'ssovault key retire' removes those that nothing needs")
 			}
 			ctx := cmd.Context()
-			if err := a.confirmByName(ctx, yes, fmt.Sprintf("The key %q will be deleted for good", o.label), o.label); err != nil {
+			if err := a.confirmName(ctx, yes, fmt.Sprintf("The key %q will be deleted for good", o.label), o.label); err != nil {
 				return err
 			}
 			v, err := a.enter(ctx, o.tokenFlags)

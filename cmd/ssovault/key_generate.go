@@ -46,7 +46,8 @@ is: "already present", exit 0.
 
 An extractable key (X) can be wrapped by trusted keys only; otherwise whoever has the user
 PIN could wrap it under a key of his own and carry it out. --wrap-with-any allows just
-that. --replicable makes a key that 'ssovault hsm replicate' can move, and nothing else.
+that. --replicable makes a key that moves to another token under a trusted key, and in no
+other way.
 --public and --not-sensitive make a key without that protection; the label has to be typed
 again, or --yes said.`,
 		Example: `  ssovault key generate HSM_KEY_AES_ENCRYPTION_VER_13 --token hsm1 --type aes --bits 256 --attributes EDMX
@@ -130,7 +131,7 @@ func (o generateOptions) newKey(bitsGiven bool) (admin.NewKey, error) {
 func (a *app) generate(ctx context.Context, o generateOptions, k admin.NewKey) error {
 	if o.public || o.plain {
 		what := "The key would be without protection that keys should have: " + ((hsm.Private | hsm.Sensitive) &^ k.Attributes).Names()
-		if err := a.confirmByName(ctx, o.yes, what, o.label); err != nil {
+		if err := a.confirmName(ctx, o.yes, what, o.label); err != nil {
 			return err
 		}
 	}

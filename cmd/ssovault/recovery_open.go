@@ -119,8 +119,8 @@ func (a *app) bringBack(ctx context.Context, o recoverOptions) error {
 	}
 	var file []byte
 	if o.file != "" {
-		if file, err = readNamed(o.file, recovery.MaxFile); err != nil {
-			return &fault.Error{Op: "read the recovery file", Cause: fault.Usage, Err: err}
+		if file, err = a.readInput(ctx, o.file, recovery.MaxFile); err != nil {
+			return fault.Wrap(fault.Usage, err, "read the recovery file")
 		}
 	}
 	r, err := a.openRescue(ctx, o, id, file)
@@ -188,6 +188,8 @@ func (a *app) carryOut(ctx context.Context, o recoverOptions, r *rescue, d desti
 			err = fault.New(fault.Busy, "the service that 'ssovault run' started is running").With("stop the service first")
 		}
 		return err
+	} else if running {
+		a.warn("the service runs with the settings of before, until it is started again")
 	}
 	plan := vault.Plan{Settings: r.settings, Generation: max(m.Generation, r.traces.Newest.Generation), Now: a.now()}
 	var store sks.Store
@@ -197,6 +199,7 @@ func (a *app) carryOut(ctx context.Context, o recoverOptions, r *rescue, d desti
 			return err
 		}
 		defer store.Close() // what was asked of it is done and checked
+		a.warn(newerInToken(ctx, store, token, m))
 		plan.SKS, plan.PIN = &d.sks, d.stored()
 		if plan.Leaf, err = f.Leaf(r.settings); err != nil {
 			a.warn("no certificate lies beside the new key: " + err.Error())
@@ -225,6 +228,20 @@ func (a *app) carryOut(ctx context.Context, o recoverOptions, r *rescue, d desti
 	a.log.Info().Str("command", a.command).Str("instance", r.out.Instance).Uint64("from_generation", r.out.From).Uint64("generation", r.out.Generation).
 		Str("save_id", r.out.SaveID).Str("token", r.out.Token).Str("serial", r.out.Serial).Str("key_id", r.out.KeyID).Str("kept", r.out.Kept).Msg("recovered")
 	return nil
+}
+
+// newerInToken says so when a token remembers a newer save than the one that is
+// brought back, or "".
+func newerInToken(ctx context.Context, store sks.Store, token sks.Token, m recovery.Manifest) string {
+	memory, ok := store.(sks.Rememberer)
+	if !ok {
+		return ""
+	}
+	mark, err := memory.Recall(ctx, m.Instance)
+	if err != nil || mark.Generation <= m.Generation {
+		return "" // the save that follows asks the same, and says what is the matter
+	}
+	return fmt.Sprintf("the token %s remembers generation %d, and the recovery file is of generation %d: what was changed since is lost", token, mark.Generation, m.Generation)
 }
 
 // printRecovered says what was done and what comes next.

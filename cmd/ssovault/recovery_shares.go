@@ -16,9 +16,9 @@ const maxPiped = 100 * recovery.MaxShareFile
 // secondKey reads the identity, or brings it back from shares.
 func (a *app) secondKey(ctx context.Context, o recoverOptions) (recovery.Identity, error) {
 	if o.identity != "" {
-		text, err := readIdentity(o.identity)
+		text, err := a.readInput(ctx, o.identity, maxIdentities)
 		if err != nil {
-			return recovery.Identity{}, &fault.Error{Op: "read the identity", Cause: fault.Usage, Err: err}
+			return recovery.Identity{}, fault.Wrap(fault.Usage, err, "read the identity")
 		}
 		defer clear(text)
 		id, err := recovery.ParseIdentity(text)
@@ -36,9 +36,9 @@ func (a *app) secondKey(ctx context.Context, o recoverOptions) (recovery.Identit
 			byHand = true
 			continue
 		}
-		text, err := readNamed(path, recovery.MaxShareFile)
+		text, err := a.readInput(ctx, path, recovery.MaxShareFile)
 		if err != nil {
-			return recovery.Identity{}, &fault.Error{Op: "read the share " + path, Cause: fault.Usage, Err: err}
+			return recovery.Identity{}, fault.Wrap(fault.Usage, err, "read the share %s", path)
 		}
 		share, err := recovery.ParseShare(text)
 		clear(text)

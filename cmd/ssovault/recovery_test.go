@@ -1,14 +1,17 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 // newLostScene is a connector with a folder for shares and a second token.
@@ -363,5 +366,74 @@ func TestRecoveryWithAVariable(t *testing.T) {
 	cmd.Stdin = strings.NewReader(string(b))
 	if o := execute(t, cmd); o.code != 0 || !strings.Contains(o.stdout, fmt.Sprintf("%q: %q", "token_serial", s.fresh.Serial)) {
 		t.Errorf("exit %d\n%s%s", o.code, o.stdout, o.stderr)
+	}
+}
+
+// What a recovery replaces is said: a service that still has it, and a newer
+// state that the token remembers.
+func TestRecoverySaysWhatItReplaces(t *testing.T) {
+	s := newLostScene(t)
+	s.withIdentity()
+	old := s.backup()
+	s.must("set", "admin_port=9999")
+	s.must("restore", old)
+	cmd := s.command("run", "--", "cat")
+	in, _ := cmd.StdinPipe()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waitForCommand(t, cmd.Process.Pid, "cat")
+	o := s.run(append([]string{"recovery", "open", "--yes", "--token", s.token.Serial, "--library", s.module.Path, "--to-pin-source", "file:" + s.in + "/token.pin"}, s.first...)...)
+	if o.code != 0 || !strings.Contains(o.stderr, "the service runs with the settings of before") || !strings.Contains(o.stderr, "remembers generation 3, and the recovery file is of generation 2") {
+		t.Errorf("exit %d\n%s", o.code, o.stderr)
+	}
+	in.Close()
+	_ = cmd.Wait()
+	s.must("run", "--", "/bin/true")
+}
+
+// A pipe that nobody writes to is left at the first signal.
+func TestRecoveryFromAPipe(t *testing.T) {
+	s := newLostScene(t)
+	s.withIdentity()
+	pipe := filepath.Join(s.in, "pipe")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, flag := range []string{"--identity", "--share"} {
+		cmd := s.command("recovery", "open", "--dry-run", "--in-the-clear", flag, pipe)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		silent := openPipe(t, pipe)
+		defer silent.Close()
+		if err := cmd.Process.Signal(unix.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 130 {
+			t.Errorf("%s: %v", flag, err)
+		}
+	}
+}
+
+// openPipe waits until somebody reads from a pipe, and opens its other end.
+func openPipe(t *testing.T, path string) *os.File {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	limit := time.After(20 * time.Second)
+	for {
+		f, err := os.OpenFile(path, os.O_WRONLY|unix.O_NONBLOCK, 0)
+		if err == nil {
+			return f
+		}
+		if !errors.Is(err, unix.ENXIO) {
+			t.Fatal(err)
+		}
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatal("nobody reads")
+		}
 	}
 }

@@ -11,9 +11,13 @@ import (
 	"ssovault/internal/fault"
 )
 
-// explain kills the process and says how it failed. Cause Unreachable always.
+// explain ends the process and says how it failed. Cause Unreachable always.
 func (p *Process) explain(ctx context.Context, c Call, err error) error {
-	p.Kill()
+	if ctx.Err() != nil {
+		p.leave()
+	} else {
+		p.Kill()
+	}
 	fail := func(format string, args ...any) *fault.Error {
 		return fault.New(fault.Unreachable, "%s: %s", c.Doing, fmt.Sprintf(format, args...))
 	}

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -48,17 +50,25 @@ func (l Protocol) Main(handle func(head, payload []byte) (Answer, error)) {
 	}
 	syscall.CloseOnExec(connection)
 	conn := os.NewFile(connection, "caller")
-	// Whoever asked is gone: so is the reason to be, even within a call that
-	// never comes back.
-	end(l.serve(conn, handle, func() { syscall.Exit(statusDone) }))
+	// What ends the caller, or everything in its control group, must not cut off a
+	// call; the process ends with its caller anyway.
+	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM)
+	// Whoever asked is gone: so is the reason to be. Only a call that is under
+	// way may still come to its end.
+	end(l.serve(conn, handle, func() { time.AfterFunc(afterlife, func() { syscall.Exit(statusDone) }) }))
 }
+
+// afterlife is how long a call may go on after its caller has gone. SoftHSM
+// rewrites the file of a token in place at each login: cut off there, it leaves
+// an empty one, and all keys of the token are lost.
+const afterlife = 3 * time.Second
 
 // frame is a message as it came.
 type frame struct{ head, payload []byte }
 
 // serve answers until the caller is gone or has closed. It reads in a goroutine
 // of its own, so that gone is called even while the library does not come back
-// from a call.
+// from a call; one that does is the last.
 func (l Protocol) serve(conn io.ReadWriter, handle func(head, payload []byte) (Answer, error), gone func()) error {
 	frames := make(chan frame)
 	done := make(chan struct{})

@@ -53,7 +53,7 @@ type Call struct {
 
 // Do asks, and reads the answer into resp, until the deadline or the end of ctx.
 // A process that fails in any way is killed: cause Unreachable, then and at
-// every further call. Other errors are those of the library, and resp is read
+// every further call. At the end of ctx it may finish its call, for a few seconds. Other errors are those of the library, and resp is read
 // with them. The caller wipes the payload.
 func (p *Process) Do(ctx context.Context, c Call, resp Message) (payload []byte, err error) {
 	p.mu.Lock()
@@ -122,6 +122,14 @@ func (p *Process) Kill() {
 	_ = p.conn.Close()
 	p.child.kill()
 	p.wait(reapTime)
+}
+
+// leave lets the process end its call by itself, for as long as it may.
+func (p *Process) leave() {
+	_ = p.conn.Close()
+	if !p.wait(afterlife + reapTime) {
+		p.Kill()
+	}
 }
 
 // Ailing tells whether the process failed, and so is no more.

@@ -15,7 +15,7 @@ func FindToken(tokens []Token, answer string) (Token, error) {
 	case err != nil:
 		return Token{}, err
 	case !found.Initialised:
-		return Token{}, fmt.Errorf("the token in slot %d is not initialised: initialise it with the vendor's tool first", found.Slot)
+		return Token{}, fmt.Errorf("the token in slot %d is not initialised: 'ssovault hsm init' does that", found.Slot)
 	case !found.UserPINSet:
 		return Token{}, fmt.Errorf("the token %s has no user PIN yet: its security officer sets the first one", found)
 	}

@@ -22,5 +22,5 @@ func MayLogIn(a Access, t Token) error {
 // PINUnavailable.
 func NoUserPIN(t Token, err error) error {
 	return &fault.Error{Op: "token " + t.String() + " has no user PIN yet", Cause: fault.PINUnavailable, Err: err,
-		Advice: "the token's security officer must set the user PIN first (C_InitPIN; on a Luna: initialise the Crypto Officer)"}
+		Advice: "the token's security officer must set the user PIN first ('ssovault hsm pin reset'; on a Luna: initialise the Crypto Officer)"}
 }

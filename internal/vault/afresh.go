@@ -12,6 +12,7 @@ import (
 
 	"ssovault/internal/durable"
 	"ssovault/internal/fault"
+	"ssovault/internal/secret"
 )
 
 // Before is why files are kept aside: it is in their names.
@@ -44,12 +45,12 @@ func OpenAfresh(ctx context.Context, base string, wait time.Duration) (*Folder, 
 	return f, nil
 }
 
-// KeepAside gives every file of ours in data/ a second name in a new folder
-// beside it, data.before-WHY-YYYYMMDD-HHMMSS, and says which folder. data/
-// itself stays as it is: the save that follows replaces each name there by a
-// rename, in one journalled step, and never writes into an old file. So a
-// crash at any point leaves data/ as it was, or new and the old files kept; at
-// worst the kept folder is there although nothing was replaced. Files that are
+// KeepAside copies every file of ours in data/ into a new folder beside it,
+// data.before-WHY-YYYYMMDD-HHMMSS, and says which folder. data/ itself stays as
+// it is: the save that follows replaces each name there by a rename, in one
+// journalled step. So a crash at any point leaves data/ as it was, or new and
+// the old files kept; at worst the kept folder is there although nothing was
+// replaced. Files that are
 // not ours stay in data/ alone. It returns "" when there is nothing to keep.
 func (f *Folder) KeepAside(why Before, now time.Time) (string, error) {
 	names, err := f.ours()
@@ -108,23 +109,20 @@ func (f *Folder) keepOutside(suffix string) error {
 	return durable.SyncFolder(f.Run(""))
 }
 
-// KeepPIN gives BASE/sks.pin a second name, with that suffix, outside of what is
-// backed up. It returns "" when there is none, and the name that a run which was
-// cut off gave it already.
+// KeepPIN copies BASE/sks.pin to a name with that suffix, outside of what is
+// backed up. It returns "" when there is none, and the name under which a run
+// that was cut off kept the same PIN already.
 func (f *Folder) KeepPIN(suffix string) (string, error) {
-	info, err := os.Lstat(f.PINFile())
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	if err != nil {
-		return "", fault.Wrap(durable.Cause(err), err, "look at %s", f.PINFile())
+	there, err := durable.Exists(f.PINFile())
+	if err != nil || !there {
+		return "", err
 	}
 	kept, err := filepath.Glob(f.PINFile() + ".before-*")
 	if err != nil {
 		return "", err
 	}
 	for _, path := range kept {
-		if had, err := os.Lstat(path); err == nil && os.SameFile(info, had) {
+		if samePIN(f.PINFile(), path) {
 			return path, durable.SyncFolder(f.Base)
 		}
 	}
@@ -143,6 +141,18 @@ func (f *Folder) KeepPIN(suffix string) (string, error) {
 		return "", err
 	}
 	return name, durable.SyncFolder(f.Base)
+}
+
+// samePIN tells whether two files hold the same; not, when one cannot be read.
+func samePIN(a, b string) bool {
+	one, err := durable.Read(a, maxFile)
+	if err != nil {
+		return false
+	}
+	defer clear(one)
+	other, err := durable.Read(b, maxFile)
+	defer clear(other)
+	return err == nil && secret.New(one).Equal(secret.New(other))
 }
 
 // KeptSuffix is what the names of things that are kept at that time end in.
@@ -178,20 +188,16 @@ func (f *Folder) makeKept(prefix string, now time.Time) (string, error) {
 	return name, durable.MakeFolder(name)
 }
 
-// keep gives a file a second name: so even one that cannot be read any more is
-// kept. File systems without hard links get a copy.
+// keep copies a file: an administrator may write into the one that stays. One
+// that cannot be read any more gets a second name instead.
 func keep(from, to string) error {
-	linkErr := os.Link(from, to)
-	if linkErr == nil {
-		return nil
-	}
-	if cause := durable.Cause(linkErr); cause == fault.DiskFull {
-		return fault.Wrap(cause, linkErr, "keep %s", from)
-	}
 	content, err := durable.Read(from, maxFile)
-	if err != nil {
-		return fault.Wrap(fault.NotPermitted, errors.Join(linkErr, err), "keep %s", from)
+	if err == nil {
+		defer clear(content)
+		return durable.Create(to, content)
 	}
-	defer clear(content)
-	return durable.Create(to, content)
+	if linkErr := os.Link(from, to); linkErr != nil {
+		return fault.Wrap(durable.Cause(linkErr), errors.Join(err, linkErr), "keep %s", from)
+	}
+	return nil
 }

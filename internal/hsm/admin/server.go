@@ -22,6 +22,8 @@ type server struct {
 	in      bool // logged in
 	guest   bool // or only there, to see what is public
 	unlock  func()
+	// initialised: C_Initialize was called, and C_Finalize not yet.
+	initialised bool
 }
 
 // answer handles one request.
@@ -86,11 +88,14 @@ func (s *server) outside(req request, payload []byte, resp *response) error {
 	if err != nil {
 		return err
 	}
-	if err := s.lib.Initialize(); err != nil {
-		unlock()
-		return cryptoki.Fault(err, "initialise the PKCS#11 library")
-	}
 	s.unlock = unlock
+	if !s.initialised {
+		if err := s.lib.Initialize(); err != nil {
+			s.release()
+			return cryptoki.Fault(err, "initialise the PKCS#11 library")
+		}
+		s.initialised = true // until the end: SoftHSM reads every object then
+	}
 	switch req.Op {
 	case opTokens:
 		err = s.look(resp)
@@ -101,24 +106,33 @@ func (s *server) outside(req request, payload []byte, resp *response) error {
 	case opLogin:
 		err = s.login(req.Login, payload, resp)
 	}
-	if s.in {
-		return err // the session goes on
-	}
-	if endErr := s.leave(); err == nil {
-		err = endErr
+	if !s.in {
+		s.release()
 	}
 	return err
 }
 
+// release closes a session that was opened, and lets the next process have the
+// token.
+func (s *server) release() {
+	if s.session.Handle != 0 {
+		_ = s.lib.CloseSession(s.session.Handle) // it ends with the library at the latest
+		s.session = library.Session{}
+	}
+	s.unlock()
+	s.unlock = nil
+}
+
 // leave ends what was begun: session and login with the library's end, then the
 // next process may have the token.
-func (s *server) leave() error {
-	if s.unlock == nil {
-		return nil
+func (s *server) leave() (err error) {
+	if s.initialised {
+		err = s.lib.Finalize()
 	}
-	err := s.lib.Finalize()
-	s.unlock()
-	s.unlock, s.in, s.guest, s.session = nil, false, false, library.Session{}
+	if s.unlock != nil {
+		s.unlock()
+	}
+	*s = server{lib: s.lib}
 	return cryptoki.Fault(err, "finalise the PKCS#11 library")
 }
 

@@ -126,6 +126,41 @@ func TestCancelledContext(t *testing.T) {
 	}
 }
 
+// A call that is under way comes to its end, whoever gives up or is told to
+// end: SoftHSM leaves an empty token behind where it is cut off.
+func TestACallIsNotCutOff(t *testing.T) {
+	k, m := p11test.Token(t), p11test.Faulty(t, "")
+	m.Plan("log", "on C_FindObjectsInit 1 sleep-ms 500")
+	s, err := dial(t, access(k, m), k.PIN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.Fields(m.Log()[0])[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		waitFor(t, func() bool { return m.CallsOf("C_FindObjectsInit") > 0 })
+		for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGHUP, unix.SIGINT} {
+			if err := unix.Kill(pid, sig); err != nil {
+				t.Error(err)
+			}
+		}
+		cancel()
+	}()
+	_, err = s.Key(ctx, sks.NewKeyID())
+	wantUnreachable(t, err)
+	log := strings.Join(m.Log(), "\n")
+	if !strings.Contains(log, "C_FindObjectsInit 0x0") {
+		t.Errorf("the call was cut off:\n%s", log)
+	}
+	if unix.Kill(pid, 0) == nil {
+		t.Error("the helper is still there")
+	}
+}
+
 func TestCloseOfALibraryThatHangs(t *testing.T) {
 	k, m := p11test.Token(t), p11test.Faulty(t, "")
 	a := access(k, m)
