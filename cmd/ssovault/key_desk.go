@@ -103,8 +103,28 @@ func (d *desk) place(ctx context.Context, k admin.NewKey, key hsm.Key, kcv hsm.K
 		if err := v.absent(ctx, k.Label); err != nil { // somebody may have made it since
 			return admin.Key{}, err
 		}
+		if err := v.noTwin(ctx, k, kcv); err != nil {
+			return admin.Key{}, err
+		}
 		return v.Place(ctx, k, key.Value, kcv, false)
 	})
+}
+
+// noTwin refuses a key that could take apart what leaves under a trusted wrapper
+// of the same value in the same token: with both, whoever has the user PIN wraps
+// a key and unwraps it again as one that can be read.
+func (v *visit) noTwin(ctx context.Context, k admin.NewKey, kcv hsm.KCV) error {
+	if k.Attributes&(hsm.Unwrap|hsm.Decrypt) == 0 {
+		return nil
+	}
+	all, err := v.secretKeys(ctx, "")
+	for _, one := range all {
+		if err == nil && one.Attributes.Has(hsm.Trusted) && one.KCV == kcv.String() {
+			return fault.New(fault.Usage, "the token %s has a trusted wrapper of the same value, %s, and the key could take apart what is wrapped under it", oneLine(v.token.String()), one).
+				With("nothing was stored; a wrapping key is trusted in the token that keys leave, and unwraps (U) in the one where they arrive")
+		}
+	}
+	return err
 }
 
 // store brings a key in by put, which may still name it. When the answer is lost on the way it logs in
