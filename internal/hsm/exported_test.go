@@ -258,3 +258,20 @@ func FuzzParseExported(f *testing.F) {
 		}
 	})
 }
+
+// The bits of a key can be told from how long it is when it is wrapped.
+func TestKeyBitsOfAWrappedKey(t *testing.T) {
+	for how, overhead := range map[Mechanism]int{KWP: 8, KW: 8, DES3ECB: 0} {
+		for _, size := range []int{16, 24, 32} {
+			if got := how.KeyBits(size + overhead); got != 8*size {
+				t.Errorf("%s: %d bytes are a key of %d bits", how, size+overhead, got)
+			}
+		}
+		if got := how.KeyBits(0); got != 0 {
+			t.Errorf("%s: nothing is a key of %d bits", how, got)
+		}
+	}
+	if got := Mechanism("rsa").KeyBits(384); got != 0 {
+		t.Errorf("an unknown wrap is of a key of %d bits", got)
+	}
+}
