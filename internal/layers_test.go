@@ -13,10 +13,10 @@ import (
 // floors are the packages from the ground up: each may import those below its
 // own floor only. CONTRIBUTING.md draws the plan.
 var floors = [][]string{
-	{"fault", "secret", "durable", "owner"},
-	{"properties", "keystore", "saml", "pin", "sks"},
+	{"fault", "secret", "durable", "owner", "format"},
+	{"properties", "keystore", "saml", "pin", "sks", "hsm"},
 	{"encp", "cryptoki", "recovery"},
-	{"isolate", "sks/p11", "sks/helper", "sks/memory", "sks/skstest"},
+	{"isolate", "library", "hsm/admin", "sks/p11", "sks/helper", "sks/memory", "sks/skstest"},
 	{"vault", "backup"},
 	{"wizard", "doctor", "launch", "answers"},
 }
@@ -25,7 +25,11 @@ var floors = [][]string{
 var within = map[string][]string{
 	"durable":    {"fault"},
 	"owner":      {"fault"},
+	"format":     {"fault"},
+	"hsm":        {"sks", "pin"}, // a token URI names a token, and the source of its PIN
+	"sks/p11":    {"library"},
 	"sks/helper": {"sks/p11", "isolate"},
+	"hsm/admin":  {"library", "isolate"},
 	"backup":     {"vault"}, // an archive is of a data folder, which knows of none
 	"wizard":     {"answers"},
 }
@@ -33,7 +37,7 @@ var within = map[string][]string{
 // keepers may import what nobody else may.
 var keepers = map[string][]string{
 	"github.com/ThalesIgnite/crypto11":           {"ssovault/internal/sks/p11"},
-	"github.com/miekg/pkcs11":                    {"ssovault/internal/sks/p11", "ssovault/internal/cryptoki"},
+	"github.com/miekg/pkcs11":                    {"ssovault/internal/sks/p11", "ssovault/internal/hsm/admin", "ssovault/internal/library", "ssovault/internal/cryptoki"},
 	"github.com/manifoldco/promptui":             {"ssovault/internal/wizard"},
 	"github.com/rs/zerolog":                      {"ssovault/cmd/ssovault"},
 	"github.com/spf13/cobra":                     {"ssovault/cmd/ssovault"},
@@ -41,7 +45,9 @@ var keepers = map[string][]string{
 	"filippo.io/age":                             {"ssovault/internal/backup", "ssovault/internal/recovery"},
 	"github.com/getsops/sops/v3/shamir":          {"ssovault/internal/recovery"},
 	"github.com/schollz/progressbar/v3":          {"ssovault/cmd/ssovault"},
+	"github.com/boombuler/barcode/qr":            {"ssovault/internal/hsm"},
 	"ssovault/internal/sks/p11":                  {"ssovault/internal/sks/helper"},
+	"ssovault/internal/library":                  {"ssovault/internal/sks/p11", "ssovault/internal/hsm/admin"},
 	"ssovault/internal/sks/memory":               {}, // tests only
 	"ssovault/internal/sks/skstest":              {},
 	"ssovault/internal/p11test":                  {},

@@ -85,6 +85,7 @@ func (a *app) rootCommand() *cobra.Command {
 		&cobra.Group{ID: "start", Title: "Configuration and start:"},
 		&cobra.Group{ID: "edit", Title: "Settings:"},
 		&cobra.Group{ID: "keep", Title: "Backup and recovery:"},
+		&cobra.Group{ID: "hsm", Title: "Tokens and keys:"},
 		&cobra.Group{ID: "look", Title: "When something is the matter:"},
 	)
 	group := func(id string, commands ...*cobra.Command) {
@@ -97,7 +98,8 @@ func (a *app) rootCommand() *cobra.Command {
 	group("start", a.configCommand(), a.runCommand(), a.unsealCommand(), a.disableCommand(), a.acceptCommand())
 	group("edit", a.getCommand(), a.setCommand(), a.unsetCommand(), a.showCommand(), a.editCommand(),
 		a.exportCommand(), a.importCommand(), a.diffCommand())
-	group("keep", a.backupCommand(), a.restoreCommand(), a.recoveryCommand(), a.rotateCommand(), a.migrateCommand(), a.keyCommand())
+	group("keep", a.backupCommand(), a.restoreCommand(), a.recoveryCommand(), a.rotateCommand(), a.migrateCommand())
+	group("hsm", a.hsmCommand(), a.keyCommand(), a.explainCommand())
 	group("look", a.statusCommand(), a.doctorCommand(), a.inspectCommand(), a.supportCommand(), a.versionCommand())
 	return root
 }

@@ -7,12 +7,18 @@ func (a *app) keyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "key",
 		Short: "Look after keys in a token",
-		Example: `  ssovault key retire --dry-run
+		Example: `  ssovault key generate payments --token hsm1 --attributes EDM
+  ssovault key list --token hsm1
+  ssovault key retire --dry-run
   ssovault key retire`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	for _, sub := range []*cobra.Command{a.keyRetireCommand()} {
+	for _, sub := range []*cobra.Command{
+		a.keyGenerateCommand(), a.keyListCommand(), a.keyShowCommand(), a.keySetCommand(), a.keyDeleteCommand(), a.keyKCVCommand(),
+		a.keyComponentsCommand(), a.keyEnterCommand(), a.keyExportCommand(), a.keyImportCommand(),
+		a.keyRetireCommand(),
+	} {
 		withExitStatus(sub)
 		c.AddCommand(sub)
 	}

@@ -15,14 +15,20 @@ import (
 	"os/signal"
 	"syscall"
 
+	"ssovault/internal/hsm/admin"
 	"ssovault/internal/owner"
 	"ssovault/internal/pin"
 	"ssovault/internal/sks/helper"
 )
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == helper.Argument {
-		helper.Main() // serves the PKCS#11 library to its parent; never returns
+	if len(os.Args) > 1 {
+		switch os.Args[1] { // each serves a PKCS#11 library to its parent, and never returns
+		case helper.Argument:
+			helper.Main()
+		case admin.Argument:
+			admin.Main()
+		}
 	}
 	os.Exit(run())
 }

@@ -34,6 +34,7 @@ type statusReport struct {
 	Rollback    string          `json:"rollback,omitempty"`
 	Running     bool            `json:"running"`
 	PINRefused  string          `json:"pin_refused,omitempty"`
+	PINChange   string          `json:"pin_change,omitempty"`
 	LastFailure *lastFailure    `json:"last_failure,omitempty"`
 	PendingKey  string          `json:"pending_key,omitempty"`
 	Recovery    *recoveryReport `json:"recovery,omitempty"`
@@ -140,6 +141,11 @@ func (a *app) gatherStatus(f *vault.Folder) (statusReport, error) {
 	note(err)
 	r.Kept, err = f.Kept()
 	note(err)
+	if c, err := f.PINChange(); err != nil {
+		note(err)
+	} else if c != nil {
+		r.PINChange = c.Members[0].String()
+	}
 	pending, err := f.Pending()
 	note(err)
 	for _, p := range pending {
@@ -185,6 +191,9 @@ func (r statusReport) print(out io.Writer) error {
 	}
 	line("service", map[bool]string{true: "running", false: "not running"}[r.Running])
 	line("PIN", r.PINRefused)
+	if r.PINChange != "" {
+		line("PIN change", "not finished for "+r.PINChange+" …; 'ssovault hsm pin resume' goes on")
+	}
 	if r.LastFailure != nil {
 		line("last failure", fmt.Sprintf("%s, cause (%s): %s", r.LastFailure.Time.Format(time.RFC3339), r.LastFailure.Cause, r.LastFailure.Error))
 	}

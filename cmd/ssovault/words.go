@@ -12,6 +12,7 @@ import (
 // they are written with two dashes. The list is closed; everything else, and
 // everything behind "--" or behind the name of another command, stays as it is.
 func translate(args []string) []string {
+	args = translateCtkmu(args)
 	end := slices.Index(args, "--")
 	if end < 0 {
 		end = len(args)

@@ -8,10 +8,13 @@ const (
 	AttributeTypeInvalid  = 0x12
 	MechanismInvalid      = 0x70
 	PINIncorrect          = 0xA0
+	PINInvalid            = 0xA1
+	PINLenRange           = 0xA2
 	PINExpired            = 0xA3
 	PINLocked             = 0xA4
 	UserNotLoggedIn       = 0x101
 	UserPINNotInitialized = 0x102
+	PINTooWeak            = 0x1B8
 )
 
 // causes gives the codes that stand for one cause wherever they appear.

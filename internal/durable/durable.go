@@ -138,7 +138,7 @@ func Create(path string, content []byte) (err error) {
 // Replace writes a file beside path, syncs it, renames it over path and syncs
 // the folder: afterwards path holds the old content or the new.
 func Replace(path string, content []byte) error {
-	beside := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+	beside := Beside(path)
 	if err := Remove(beside); err != nil { // left by a crash
 		return err
 	}
@@ -150,6 +150,12 @@ func Replace(path string, content []byte) error {
 		return err
 	}
 	return SyncFolder(filepath.Dir(path))
+}
+
+// Beside is where Replace writes the new content of a file first; a crash may
+// leave it there until the next Replace.
+func Beside(path string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
 }
 
 // Rename moves a file; it is durable only after SyncFolder.

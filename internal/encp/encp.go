@@ -6,9 +6,9 @@ package encp
 import (
 	"bytes"
 	"crypto/sha256"
-	"strconv"
 
 	"ssovault/internal/fault"
+	"ssovault/internal/format"
 )
 
 // Kind says which of the two property files a sealed file holds.
@@ -56,7 +56,7 @@ func Parse(b []byte) (File, error) {
 	if len(b) > MaxFile {
 		return File{}, fault.New(fault.Malformed, "%d bytes, more than a sealed file may have", len(b))
 	}
-	if err := checkVersion(b); err != nil {
+	if err := format.CheckVersion(b, magic, "a sealed file", Version); err != nil {
 		return File{}, err
 	}
 	cut := len(b) - sha256.Size
@@ -79,23 +79,4 @@ func Parse(b []byte) (File, error) {
 		return File{}, fault.New(fault.Malformed, "the header says %d bytes of body, the file has %d", h.BodyLength, cut-end)
 	}
 	return File{Header: h, AAD: b[:end:end], Body: b[end:cut:cut]}, nil
-}
-
-// checkVersion looks at the first line alone, since a newer version may differ
-// in everything after it.
-func checkVersion(b []byte) error {
-	rest, ok := bytes.CutPrefix(b, []byte(magic))
-	if !ok {
-		return fault.New(fault.Malformed, "this is not a sealed file of ssovault")
-	}
-	word, _, ok := bytes.Cut(rest[:min(len(rest), 12)], []byte("\n"))
-	n, err := strconv.ParseUint(string(word), 10, 32)
-	switch {
-	case !ok || err != nil || strconv.FormatUint(n, 10) != string(word) || n == 0:
-		return fault.New(fault.Malformed, "its first line names no version")
-	case n > Version:
-		return fault.New(fault.Malformed, "written by a newer version of ssovault (format %d; this one reads %d)", n, Version).
-			With("use the newer ssovault that wrote it")
-	}
-	return nil
 }

@@ -8,9 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
+	"ssovault/internal/format"
 	"ssovault/internal/sks"
 )
 
@@ -72,82 +71,54 @@ func parseHeader(b []byte) (h Header, err error) {
 	if len(b) > MaxHeader {
 		return h, fmt.Errorf("longer than %d bytes", MaxHeader)
 	}
-	lines := strings.Split(string(b), "\n")
-	next := 1 // the first line was checked for its version
-	field := func(name string) string {
-		if err != nil {
-			return ""
-		}
-		if next >= len(lines) {
-			err = fmt.Errorf("no field %q", name)
-			return ""
-		}
-		value, ok := strings.CutPrefix(lines[next], name+": ")
-		if !ok {
-			err = fmt.Errorf("line %d is not the field %q", next+1, name)
-		}
-		next++
-		return value
+	f := format.NewFields(b)
+	h.File = Kind(f.Next("file"))
+	if h.File != Instance && h.File != Shared {
+		f.Check("file", fmt.Errorf("neither instance nor shared"))
 	}
-	check := func(name string, problem error) {
-		if err == nil && problem != nil {
-			err = fmt.Errorf("field %q: %w", name, problem)
-		}
-	}
-
-	if lines[0] != magic+strconv.Itoa(Version) {
-		return h, fmt.Errorf("first line %q", lines[0])
-	}
-	h.File = Kind(field("file"))
-	if err == nil && h.File != Instance && h.File != Shared {
-		err = fmt.Errorf("field \"file\": neither instance nor shared")
-	}
-	h.Instance = field("instance")
-	check("instance", checkDigits(h.Instance, 12))
-	generation := field("generation")
+	h.Instance = f.Next("instance")
+	f.Check("instance", checkDigits(h.Instance, 12))
+	generation := f.Next("generation")
 	h.Generation, _ = strconv.ParseUint(generation, 10, 64)
-	if err == nil && (h.Generation == 0 || strconv.FormatUint(h.Generation, 10) != generation) {
-		err = fmt.Errorf("field \"generation\": not a number from 1")
+	if h.Generation == 0 || strconv.FormatUint(h.Generation, 10) != generation {
+		f.Check("generation", fmt.Errorf("not a number from 1"))
 	}
-	h.SaveID = field("save-id")
-	check("save-id", checkHex(h.SaveID, 32))
-	stamp := field("time")
-	if err == nil {
+	h.SaveID = f.Next("save-id")
+	f.Check("save-id", checkHex(h.SaveID, 32))
+	stamp := f.Next("time")
+	if f.OK() {
 		var problem error
 		h.Time, problem = time.Parse(timeLayout, stamp)
 		if problem == nil && h.Time.Format(timeLayout) != stamp {
 			problem = fmt.Errorf("not of the form %s", timeLayout)
 		}
-		check("time", problem)
+		f.Check("time", problem)
 	}
-	if c := field("cipher"); err == nil && c != cipherName {
-		err = fmt.Errorf("field \"cipher\": unknown cipher %q", c)
+	if c := f.Next("cipher"); c != cipherName {
+		f.Check("cipher", fmt.Errorf("unknown cipher %q", c))
 	}
-	h.KeyLabel = field("key-label")
-	check("key-label", checkLabel(h.KeyLabel))
-	if id := field("key-id"); err == nil {
+	h.KeyLabel = f.Next("key-label")
+	f.Check("key-label", sks.CheckLabel(h.KeyLabel))
+	if id := f.Next("key-id"); f.OK() {
 		var problem error
 		h.KeyID, problem = sks.ParseKeyID(id)
-		check("key-id", problem)
+		f.Check("key-id", problem)
 	}
-	if iv := field("iv"); err == nil {
+	if iv := f.Next("iv"); f.OK() {
 		var problem error
 		h.IV, problem = sks.ParseIVConvention(iv)
-		check("iv", problem)
+		f.Check("iv", problem)
 	}
 	if h.File == Shared {
-		check("key-store", h.KeyStore.parse(field("key-store")))
-		check("metadata", h.Metadata.parse(field("metadata")))
+		f.Check("key-store", h.KeyStore.parse(f.Next("key-store")))
+		f.Check("metadata", h.Metadata.parse(f.Next("metadata")))
 	}
-	length := field("body-length")
+	length := f.Next("body-length")
 	h.BodyLength, _ = strconv.Atoi(length)
-	if err == nil && (strconv.Itoa(h.BodyLength) != length || h.BodyLength < h.IV.Overhead() || h.BodyLength > MaxPlaintext+h.IV.Overhead()) {
-		err = fmt.Errorf("field \"body-length\": %q is no possible length", length)
+	if strconv.Itoa(h.BodyLength) != length || h.BodyLength < h.IV.Overhead() || h.BodyLength > MaxPlaintext+h.IV.Overhead() {
+		f.Check("body-length", fmt.Errorf("%q is no possible length", length))
 	}
-	if err == nil && (next != len(lines)-2 || lines[next] != "" || lines[next+1] != "") {
-		err = fmt.Errorf("line %d: more fields than there are", next+1)
-	}
-	if err != nil {
+	if err := f.End(); err != nil {
 		return Header{}, err
 	}
 	return h, nil
@@ -198,19 +169,6 @@ func checkDigits(s string, n int) error {
 func checkHex(s string, n int) error {
 	if len(s) != n || strings.Trim(s, "0123456789abcdef") != "" {
 		return fmt.Errorf("not %d lower-case hexadecimal digits", n)
-	}
-	return nil
-}
-
-// checkLabel allows any CKA_LABEL that prints on one line.
-func checkLabel(s string) error {
-	if s == "" || len(s) > 255 || !utf8.ValidString(s) {
-		return fmt.Errorf("not 1 to 255 bytes of UTF-8")
-	}
-	for _, r := range s {
-		if !unicode.IsPrint(r) {
-			return fmt.Errorf("a character that does not print")
-		}
 	}
 	return nil
 }

@@ -72,7 +72,7 @@ func Text[T ~string](f *Fields, v *T) {
 }
 
 // Number walks over an integer.
-func Number[T ~int | ~int64 | ~uint | ~uint8 | ~uint64](f *Fields, v *T) {
+func Number[T ~int | ~int64 | ~uint | ~uint8 | ~uint32 | ~uint64](f *Fields, v *T) {
 	if f.out != nil {
 		f.out.AddUint64(uint64(*v))
 		return

@@ -16,6 +16,10 @@ import (
 	"time"
 )
 
+// OckLabel is the one label that a test may give opencryptoki's soft token: one
+// with another is taken for somebody's own.
+const OckLabel = "ssovault test"
+
 // What opencryptoki 3.8 has fixed: one soft token a machine, at these places.
 const (
 	ockFolder = "/var/lib/opencryptoki/swtok"
@@ -24,7 +28,6 @@ const (
 	ockModel  = "IBM SoftTok"
 
 	ockFreshLabel = "IBM OS PKCS#11" // of a token that was never initialised
-	ockLabel      = "ssovault test"
 
 	ockFactorySOPIN = "87654321" // must be changed before a user PIN can be set
 	ockSOPIN        = "76543210"
@@ -44,6 +47,20 @@ var ockLibraries = []string{
 // with somebody's own label is not touched: the test fails.
 func Opencryptoki(t testing.TB) Tok {
 	t.Helper()
+	k := FactoryOpencryptoki(t)
+	k.list(t, ockFactorySOPIN+"\n"+ockSOPIN+"\n"+ockPIN+"\n", "init", strconv.FormatUint(uint64(k.Slot), 10), OckLabel)
+	s := k.softToken(t)
+	if !s.initialised() || s.label != OckLabel {
+		t.Fatalf("opencryptoki's soft token is not initialised: label %q, flags %#x", s.label, s.flags)
+	}
+	k.Label, k.Serial, k.Slot, k.SOPIN, k.PIN = s.label, s.serial, s.number, ockSOPIN, ockPIN
+	return k
+}
+
+// FactoryOpencryptoki is Opencryptoki as it comes: without a user PIN, and with
+// a security officer's PIN that must be changed. Init it with OckLabel only.
+func FactoryOpencryptoki(t testing.TB) Tok {
+	t.Helper()
 	library := firstFile(ockLibraries)
 	daemon, err := exec.LookPath("pkcsslotd")
 	if library == "" || err != nil {
@@ -54,17 +71,12 @@ func Opencryptoki(t testing.TB) Tok {
 	}
 	lockOpencryptoki(t)
 	startDaemon(t, daemon)
-	k := Tok{Library: library, Dir: ockFolder, PIN: ockPIN, SOPIN: ockSOPIN}
-	if s := k.softToken(t); s.label != ockFreshLabel && s.label != ockLabel {
+	k := Tok{Library: library, Dir: ockFolder, SOPIN: ockFactorySOPIN}
+	if s := k.softToken(t); s.label != ockFreshLabel && s.label != OckLabel {
 		t.Fatalf("opencryptoki's soft token has the label %q: it may be in use, and is left alone", s.label)
 	}
 	resetSoftToken(t)
 	s := k.softToken(t)
-	k.list(t, ockFactorySOPIN+"\n"+ockSOPIN+"\n"+ockPIN+"\n", "init", strconv.FormatUint(uint64(s.number), 10), ockLabel)
-	s = k.softToken(t)
-	if !s.initialised() || s.label != ockLabel {
-		t.Fatalf("opencryptoki's soft token is not initialised: label %q, flags %#x", s.label, s.flags)
-	}
 	k.Label, k.Serial, k.Slot = s.label, s.serial, s.number
 	return k
 }

@@ -10,6 +10,20 @@ import (
 // FindToken finds the one token that answer names: by slot number, label or
 // serial number. The error says what the library sees.
 func FindToken(tokens []Token, answer string) (Token, error) {
+	found, err := TokenNamed(tokens, answer)
+	switch {
+	case err != nil:
+		return Token{}, err
+	case !found.Initialised:
+		return Token{}, fmt.Errorf("the token in slot %d is not initialised: 'ssovault hsm init' does that", found.Slot)
+	case !found.UserPINSet:
+		return Token{}, fmt.Errorf("the token %s has no user PIN yet: its security officer sets the first one", found)
+	}
+	return found, nil
+}
+
+// TokenNamed is FindToken for a token that need not be ready for use.
+func TokenNamed(tokens []Token, answer string) (Token, error) {
 	answer = strings.TrimSpace(answer)
 	if answer == "" {
 		return Token{}, fmt.Errorf("a slot number, a label or a serial number is needed; %s", seen(tokens))
@@ -25,10 +39,6 @@ func FindToken(tokens []Token, answer string) (Token, error) {
 		return Token{}, fmt.Errorf("no slot number, label or serial number is %q; %s", answer, seen(tokens))
 	case len(found) > 1:
 		return Token{}, fmt.Errorf("%q means several tokens: %s; name one by its serial number", answer, list(found))
-	case !found[0].Initialised:
-		return Token{}, fmt.Errorf("the token in slot %d is not initialised: initialise it with the vendor's tool first", found[0].Slot)
-	case !found[0].UserPINSet:
-		return Token{}, fmt.Errorf("the token %s has no user PIN yet: its security officer sets the first one", found[0])
 	}
 	return found[0], nil
 }

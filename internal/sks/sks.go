@@ -156,6 +156,9 @@ type Role string
 const (
 	RoleUser       Role = "user"
 	RoleCryptoUser Role = "cu"
+	// RoleSO is the security officer, who owns a token but no keys: never the
+	// service.
+	RoleSO Role = "so"
 )
 
 // Access says how to reach a token, and as whom.
@@ -188,6 +191,23 @@ type Timeouts struct {
 // DefaultTimeouts are the deadlines where sks.properties names none. A Luna
 // whose network is gone answers after minutes by itself.
 var DefaultTimeouts = Timeouts{Question: 10 * time.Second, Use: 30 * time.Second, Make: 180 * time.Second}
+
+// WithDefaults gives t with the default for each deadline that it does not name.
+func (t Timeouts) WithDefaults() Timeouts {
+	for _, d := range []struct {
+		have *time.Duration
+		or   time.Duration
+	}{
+		{&t.Question, DefaultTimeouts.Question},
+		{&t.Use, DefaultTimeouts.Use},
+		{&t.Make, DefaultTimeouts.Make},
+	} {
+		if *d.have <= 0 {
+			*d.have = d.or
+		}
+	}
+	return t
+}
 
 // A Dialer reaches a token and logs in. It takes the PIN over and wipes it.
 type Dialer interface {

@@ -41,7 +41,11 @@ func (f *Folder) Connect(ctx context.Context, s SKS, d Device) (sks.Store, sks.T
 		return nil, sks.Token{}, err
 	}
 	secretPIN, err := d.PINs.Read(ctx, s.PIN, "PIN of the token "+s.Label)
+	if err == nil && d.Source == nil {
+		err = f.mayUse(s, secretPIN)
+	}
 	if err != nil {
+		secretPIN.Wipe()
 		return nil, sks.Token{}, err
 	}
 	return f.Login(ctx, s, d, secretPIN)
@@ -52,9 +56,20 @@ func (f *Folder) Connect(ctx context.Context, s SKS, d Device) (sks.Store, sks.T
 // the PIN over and wipes it. The caller closes the store.
 func (f *Folder) Login(ctx context.Context, s SKS, d Device, secretPIN secret.Value) (sks.Store, sks.Token, error) {
 	defer secretPIN.Wipe()
+	var store sks.Store
+	token, err := f.Once(ctx, s, d, func(access sks.Access) (token sks.Token, err error) {
+		store, token, err = d.Dialer.Dial(ctx, access, secretPIN)
+		return token, err
+	})
+	return store, token, err
+}
+
+// Once lets a login with the PIN of that configuration be tried, under the rules
+// of Login. It tells the token also when the login was refused.
+func (f *Folder) Once(ctx context.Context, s SKS, d Device, login func(sks.Access) (sks.Token, error)) (sks.Token, error) {
 	unlock, err := f.oneLogin(ctx, s.Timeouts.Use+DefaultLockWait)
 	if err != nil {
-		return nil, sks.Token{}, err
+		return sks.Token{}, err
 	}
 	defer unlock()
 
@@ -64,29 +79,31 @@ func (f *Folder) Login(ctx context.Context, s SKS, d Device, secretPIN secret.Va
 	attended := s.PIN.Attended()
 	if !d.TryPIN && !attended {
 		if err := refusals.Check(s.Serial, string(s.Role), identity); err != nil {
-			return nil, sks.Token{}, err
+			return sks.Token{}, err
 		}
 		access.Unattended = true
 		access.LowExplained = refusals.Explain(s.Serial)
 	}
-	store, token, err := d.Dialer.Dial(ctx, access, secretPIN)
+	token, err := login(access)
 	switch {
+	case err == nil && s.Role == sks.RoleSO:
+		return token, nil // which says nothing of the user's PIN
 	case err == nil:
 		_ = refusals.Forget(s.Serial) // the PIN works; what cannot be removed is at worst said again
-		return store, token, nil
+		return token, nil
 	case attended:
 		// A person sees the refusal and decides about the next try.
 	case refusedByLogin(err):
 		record := pin.Refusal{Token: s.Serial, Role: string(s.Role), Source: s.PIN.String(), Identity: identity, Time: d.Now().UTC()}
 		_ = durable.MakeFolder(f.Run("")) // where it cannot, Record remembers beside
 		if recordErr := refusals.Record(record); recordErr != nil {
-			return nil, token, fault.Wrap(fault.PINRefused, err, "this refusal could not be recorded (%v), so another start may spend another try", recordErr)
+			return token, fault.Wrap(fault.PINRefused, err, "this refusal could not be recorded (%v), so another start may spend another try", recordErr)
 		}
 	}
 	if fault.Of(err) == fault.Unclassified {
 		err = fault.Wrap(fault.Unreachable, err, "log in to the token %s", s.Label)
 	}
-	return nil, token, err // else it says itself what it was about
+	return token, err // else it says itself what it was about
 }
 
 // refusedByLogin tells whether the token itself refused a login: then its code

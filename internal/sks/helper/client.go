@@ -21,7 +21,7 @@ var _ sks.Dialer = (*Client)(nil)
 // Tokens lists what the library sees, without a login. Causes: Unreachable,
 // NotPermitted where others could change the library.
 func (c *Client) Tokens(ctx context.Context, library string, t sks.Timeouts) ([]sks.Token, error) {
-	t = withDefaults(t)
+	t = t.WithDefaults()
 	p, err := c.start(library)
 	if err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func (c *Client) Tokens(ctx context.Context, library string, t sks.Timeouts) ([]
 // NotPermitted where others could change the library.
 func (c *Client) Dial(ctx context.Context, a sks.Access, pin secret.Value) (sks.Store, sks.Token, error) {
 	defer pin.Wipe()
-	a.Timeouts = withDefaults(a.Timeouts)
+	a.Timeouts = a.Timeouts.WithDefaults()
 	p, err := c.start(a.Library)
 	if err != nil {
 		return nil, sks.Token{}, err
@@ -74,20 +74,4 @@ func (c *Client) start(library string) (*isolate.Process, error) {
 func ask(ctx context.Context, p *isolate.Process, within time.Duration, req request, payload ...[]byte) (resp response, out []byte, err error) {
 	out, err = p.Do(ctx, isolate.Call{Doing: doing[req.Op], Within: within, Ask: &req, Payload: payload}, &resp)
 	return resp, out, err
-}
-
-func withDefaults(t sks.Timeouts) sks.Timeouts {
-	for _, d := range []struct {
-		have *time.Duration
-		or   time.Duration
-	}{
-		{&t.Question, sks.DefaultTimeouts.Question},
-		{&t.Use, sks.DefaultTimeouts.Use},
-		{&t.Make, sks.DefaultTimeouts.Make},
-	} {
-		if *d.have <= 0 {
-			*d.have = d.or
-		}
-	}
-	return t
 }

@@ -3,12 +3,12 @@
 package p11
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 
 	"github.com/miekg/pkcs11"
 
+	"ssovault/internal/library"
 	"ssovault/internal/sks"
 )
 
@@ -55,7 +55,7 @@ func (s *Store) readInfo(object pkcs11.ObjectHandle) (info sks.KeyInfo, err erro
 	}
 	copy(info.ID[:], values[pkcs11.CKA_ID])
 	info.Label = string(values[pkcs11.CKA_LABEL])
-	if n, told := ulong(values[pkcs11.CKA_VALUE_LEN]); told && n*8 != keyBits {
+	if n, told := library.Ulong(values[pkcs11.CKA_VALUE_LEN]); told && n*8 != keyBits {
 		info.Unsafe = append(info.Unsafe, fmt.Sprintf("%d bits", n*8))
 	}
 	for _, d := range demands {
@@ -70,52 +70,11 @@ func (s *Store) readInfo(object pkcs11.ObjectHandle) (info sks.KeyInfo, err erro
 	return info, nil
 }
 
-// values reads attributes in one go, or one by one from a token that answers
-// nothing at all when it does not know one of them.
+// values reads attributes; those that the token does not tell are missing.
 func (s *Store) values(object pkcs11.ObjectHandle, types []uint) (map[uint][]byte, error) {
-	session, err := s.begin()
+	session, err := s.objects()
 	if err != nil {
 		return nil, err
 	}
-	template := make([]*pkcs11.Attribute, len(types))
-	for i, t := range types {
-		template[i] = pkcs11.NewAttribute(t, nil)
-	}
-	values := make(map[uint][]byte, len(types))
-	got, err := s.raw.lib.GetAttributeValue(session, object, template)
-	if err == nil {
-		for _, a := range got {
-			values[a.Type] = a.Value
-		}
-		return values, nil
-	}
-	if !notTold(err) {
-		return nil, err
-	}
-	for _, t := range types {
-		v, err := s.value(object, t)
-		if err != nil && !notTold(err) {
-			return nil, err
-		}
-		values[t] = v
-	}
-	return values, nil
-}
-
-// notTold tells whether a token only does not know an attribute, or keeps it to
-// itself.
-func notTold(err error) bool {
-	return errors.Is(err, pkcs11.Error(pkcs11.CKR_ATTRIBUTE_TYPE_INVALID)) ||
-		errors.Is(err, pkcs11.Error(pkcs11.CKR_ATTRIBUTE_SENSITIVE))
-}
-
-// ulong reads a CK_ULONG of this machine.
-func ulong(b []byte) (n uint64, ok bool) {
-	switch len(b) {
-	case 8:
-		return binary.NativeEndian.Uint64(b), true
-	case 4:
-		return uint64(binary.NativeEndian.Uint32(b)), true
-	}
-	return 0, false
+	return session.Values(object, types)
 }

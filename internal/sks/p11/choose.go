@@ -71,24 +71,3 @@ func names(all []seen) string {
 	}
 	return strings.Join(tokens, ", ")
 }
-
-// mayLogIn decides from the token's flags whether a login does no harm.
-func mayLogIn(a sks.Access, t sks.Token) error {
-	if t.Tries == sks.TriesLocked {
-		return fault.New(fault.PINLocked, "token %s: %s; no login was tried", t, t.Tries)
-	}
-	// The flag is that of CKU_USER and tells nothing of a Crypto User.
-	if !t.UserPINSet && a.Role != sks.RoleCryptoUser {
-		return noUserPIN(t, nil)
-	}
-	if a.Unattended && (t.Tries == sks.TriesFinal || t.Tries == sks.TriesLow && !a.LowExplained) {
-		return fault.New(fault.PINRefused, "token %s: %s; no login was tried", t, t.Tries).
-			With("make sure that the source holds the right PIN, then log in once with '--try-pin'")
-	}
-	return nil
-}
-
-func noUserPIN(t sks.Token, err error) error {
-	return &fault.Error{Op: "token " + t.String() + " has no user PIN yet", Cause: fault.PINUnavailable, Err: err,
-		Advice: "the token's security officer must set the user PIN first (C_InitPIN; on a Luna: initialise the Crypto Officer)"}
-}

@@ -14,6 +14,7 @@ import (
 	"github.com/miekg/pkcs11"
 
 	"ssovault/internal/fault"
+	"ssovault/internal/library"
 	"ssovault/internal/sks"
 )
 
@@ -56,7 +57,7 @@ func (s *Store) KeepCertificate(_ context.Context, id sks.KeyID, label string, d
 	same := -1
 	for i, o := range others {
 		v, err := s.value(o, pkcs11.CKA_VALUE)
-		if err != nil && !notTold(err) {
+		if err != nil && !library.NotTold(err) {
 			return s.fault(err, "read a certificate of key %s", id)
 		}
 		if same < 0 && bytes.Equal(v, der) {

@@ -7,7 +7,7 @@ package p11
 import (
 	"time"
 
-	"ssovault/internal/fault"
+	"ssovault/internal/library"
 	"ssovault/internal/secret"
 	"ssovault/internal/sks"
 )
@@ -19,18 +19,13 @@ type Store struct {
 	sks.Keeper
 }
 
-func errNoCgo() error {
-	return fault.New(fault.Unreachable, "built without cgo: no PKCS#11").
-		With("install a build of ssovault that was made with cgo")
-}
-
 // Open answers cause Unreachable and wipes pin.
 func Open(_ sks.Access, pin secret.Value) (*Store, sks.Token, error) {
 	pin.Wipe()
-	return nil, sks.Token{}, errNoCgo()
+	return nil, sks.Token{}, library.ErrNoCgo()
 }
 
 // Tokens answers cause Unreachable.
 func Tokens(string, time.Duration) ([]sks.Token, error) {
-	return nil, errNoCgo()
+	return nil, library.ErrNoCgo()
 }

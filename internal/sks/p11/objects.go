@@ -3,17 +3,9 @@
 package p11
 
 import (
-	"errors"
-
 	"github.com/miekg/pkcs11"
-)
 
-const (
-	// findAtOnce is how many handles one C_FindObjects may give. Fewer are the
-	// last ones.
-	findAtOnce = 64
-	// maxObjects bounds a search in a token that others fill.
-	maxObjects = 1 << 14
+	"ssovault/internal/library"
 )
 
 // begin opens the session at its first use. C_Finalize ends it.
@@ -28,31 +20,19 @@ func (s *Store) begin() (pkcs11.SessionHandle, error) {
 	return s.raw.session, nil
 }
 
+// objects is the session for finding and reading, opened at its first use.
+func (s *Store) objects() (library.Session, error) {
+	h, err := s.begin()
+	return library.Session{Lib: s.raw.lib, Handle: h}, err
+}
+
 // find gives the handles of all objects that match the template.
-func (s *Store) find(template ...*pkcs11.Attribute) (all []pkcs11.ObjectHandle, err error) {
-	session, err := s.begin()
+func (s *Store) find(template ...*pkcs11.Attribute) ([]pkcs11.ObjectHandle, error) {
+	session, err := s.objects()
 	if err != nil {
 		return nil, err
 	}
-	if err := s.raw.lib.FindObjectsInit(session, template); err != nil {
-		return nil, err
-	}
-	defer func() {
-		if endErr := s.raw.lib.FindObjectsFinal(session); err == nil {
-			err = endErr
-		}
-	}()
-	for len(all) < maxObjects {
-		some, _, err := s.raw.lib.FindObjects(session, findAtOnce)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, some...)
-		if len(some) < findAtOnce {
-			return all, nil
-		}
-	}
-	return nil, errors.New("the token holds too many objects of one kind")
+	return session.Find(template...)
 }
 
 // create makes an object.
@@ -84,13 +64,9 @@ func (s *Store) destroy(all []pkcs11.ObjectHandle) error {
 
 // value reads one attribute; nil when the token does not tell it.
 func (s *Store) value(object pkcs11.ObjectHandle, attribute uint) ([]byte, error) {
-	session, err := s.begin()
+	session, err := s.objects()
 	if err != nil {
 		return nil, err
 	}
-	got, err := s.raw.lib.GetAttributeValue(session, object, []*pkcs11.Attribute{pkcs11.NewAttribute(attribute, nil)})
-	if err != nil {
-		return nil, err
-	}
-	return got[0].Value, nil
+	return session.Value(object, attribute)
 }

@@ -16,6 +16,7 @@ import (
 
 	"ssovault/internal/cryptoki"
 	"ssovault/internal/fault"
+	"ssovault/internal/library"
 	"ssovault/internal/secret"
 	"ssovault/internal/sks"
 )
@@ -55,7 +56,7 @@ func Open(a sks.Access, pin secret.Value) (*Store, sks.Token, error) {
 	if pin.Len() == 0 {
 		return nil, sks.Token{}, fault.New(fault.PINUnavailable, "the PIN for token %s is empty; no login was tried", a.Label)
 	}
-	unlock, err := serialise(a.Serialise, a.Timeouts.Use)
+	unlock, err := library.Serialise(a.Serialise, a.Timeouts.Use)
 	if err != nil {
 		return nil, sks.Token{}, err
 	}
@@ -79,7 +80,7 @@ func (s *Store) login(pin secret.Value) error {
 		return err
 	}
 	s.token = found.token
-	if err := mayLogIn(s.access, s.token); err != nil {
+	if err := sks.MayLogIn(s.access, s.token); err != nil {
 		return err
 	}
 	cfg := &crypto11.Config{
@@ -117,7 +118,7 @@ func (s *Store) login(pin secret.Value) error {
 func (s *Store) loginFault(err error) error {
 	code, _ := cryptoki.Code(err)
 	if code == cryptoki.UserPINNotInitialized {
-		return noUserPIN(s.token, err)
+		return sks.NoUserPIN(s.token, err)
 	}
 	err = s.fault(err, "log in to token %s", s.token)
 	if c := fault.Of(err); c != fault.PINRefused && c != fault.PINLocked {
@@ -155,13 +156,13 @@ func (s *Store) Close() error {
 
 // Tokens lists what the library sees, without a login. lockWait bounds the
 // waiting for other processes where the library is SoftHSM's.
-func Tokens(library string, lockWait time.Duration) ([]sks.Token, error) {
-	unlock, err := serialise(isSoftHSM(library), lockWait)
+func Tokens(path string, lockWait time.Duration) ([]sks.Token, error) {
+	unlock, err := library.Serialise(library.IsSoftHSM(path), lockWait)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	r, err := load(library)
+	r, err := load(path)
 	if err != nil {
 		return nil, err
 	}

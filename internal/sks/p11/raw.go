@@ -3,12 +3,10 @@
 package p11
 
 import (
-	"fmt"
-	"strings"
-
 	"github.com/miekg/pkcs11"
 
 	"ssovault/internal/cryptoki"
+	"ssovault/internal/library"
 	"ssovault/internal/sks"
 )
 
@@ -20,11 +18,12 @@ type raw struct {
 }
 
 // load loads the library and says why it cannot.
-func load(library string) (*raw, error) {
-	if lib := pkcs11.New(library); lib != nil {
-		return &raw{lib: lib}, nil
+func load(path string) (*raw, error) {
+	lib, err := library.Load(path)
+	if err != nil {
+		return nil, err
 	}
-	return nil, loadError(library)
+	return &raw{lib: lib}, nil
 }
 
 // unload gives the library back. A nil raw was never loaded.
@@ -57,7 +56,7 @@ func (r *raw) slots(see func(s seen, err error) (more bool)) error {
 		if err != nil {
 			err = cryptoki.Fault(err, "ask slot %d for its token", slot)
 		}
-		if !see(seen{token: describe(slot, info), serial: info.SerialNumber}, err) {
+		if !see(seen{token: library.Describe(slot, info), serial: info.SerialNumber}, err) {
 			break
 		}
 	}
@@ -87,27 +86,4 @@ func lists(all []*pkcs11.Mechanism, mechanism uint) bool {
 		}
 	}
 	return false
-}
-
-func describe(slot uint, i pkcs11.TokenInfo) sks.Token {
-	trim := func(s string) string { return strings.TrimRight(s, " \x00") } // the standard pads with blanks, some libraries with zeros
-	t := sks.Token{
-		Slot:         slot,
-		Label:        trim(i.Label),
-		Serial:       trim(i.SerialNumber),
-		Manufacturer: trim(i.ManufacturerID),
-		Model:        trim(i.Model),
-		Firmware:     fmt.Sprintf("%d.%d", i.FirmwareVersion.Major, i.FirmwareVersion.Minor),
-		Initialised:  i.Flags&pkcs11.CKF_TOKEN_INITIALIZED != 0,
-		UserPINSet:   i.Flags&pkcs11.CKF_USER_PIN_INITIALIZED != 0,
-	}
-	switch {
-	case i.Flags&pkcs11.CKF_USER_PIN_LOCKED != 0:
-		t.Tries = sks.TriesLocked
-	case i.Flags&pkcs11.CKF_USER_PIN_FINAL_TRY != 0:
-		t.Tries = sks.TriesFinal
-	case i.Flags&pkcs11.CKF_USER_PIN_COUNT_LOW != 0:
-		t.Tries = sks.TriesLow
-	}
-	return t
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/miekg/pkcs11"
 
 	"ssovault/internal/cryptoki"
+	"ssovault/internal/library"
 	"ssovault/internal/sks"
 )
 
@@ -39,7 +40,7 @@ func (s *Store) marks(instance string) (all []kept, err error) {
 	for _, o := range objects {
 		b, err := s.value(o, pkcs11.CKA_VALUE)
 		if err != nil {
-			if notTold(err) {
+			if library.NotTold(err) {
 				continue
 			}
 			return nil, err

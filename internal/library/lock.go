@@ -1,4 +1,4 @@
-package p11
+package library
 
 import (
 	"errors"
@@ -11,18 +11,18 @@ import (
 	"ssovault/internal/fault"
 )
 
-// isSoftHSM tells it by the library's name, for a look at a library of which
+// IsSoftHSM tells it by the library's name, for a look at a library of which
 // nothing else is known yet.
-func isSoftHSM(library string) bool {
+func IsSoftHSM(library string) bool {
 	return strings.Contains(filepath.Base(library), "softhsm")
 }
 
-// serialise waits until no other process of ours uses SoftHSM, which rewrites
+// Serialise waits until no other process of ours uses SoftHSM, which rewrites
 // its token file at every login and shows readers half of it. The lock lies on
 // SoftHSM's own configuration file, the one thing that all processes of one
 // token folder share; without such a file there is nothing to wait for. Cause
 // Unreachable when the wait is longer than atMost.
-func serialise(wanted bool, atMost time.Duration) (unlock func(), err error) {
+func Serialise(wanted bool, atMost time.Duration) (unlock func(), err error) {
 	if !wanted {
 		return func() {}, nil
 	}

@@ -1,6 +1,6 @@
 //go:build cgo
 
-package p11
+package library
 
 /*
 #cgo linux LDFLAGS: -ldl

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"slices"
+
+	"ssovault/internal/fault"
+	"ssovault/internal/hsm"
+	"ssovault/internal/hsm/admin"
+)
+
+// receive brings a key into the second token, and tells what became of it.
+func (d *desk) receive(ctx context.Context, k onItsWay, peer identity, replicable bool) (state string, err error) {
+	n := admin.NewKey{ID: k.ID, Label: k.Label, Type: hsm.KeyType(k.Type), Bits: int(k.Bits)}
+	n.Attributes = replicaAttributes(k.Attributes, replicable)
+	_, err = d.store(ctx, &n, func(v *visit) (made admin.Key, err error) {
+		there, err := v.secretKeys(ctx, k.Label)
+		if err != nil {
+			return made, err
+		}
+		if len(there) > 0 {
+			state = statePresent
+			if len(there) > 1 || there[0].KCV != k.KCV {
+				state = stateOther
+				err = fault.New(fault.WrongKey, "the token %s has another key %q", oneLine(v.token.String()), k.Label).
+					With("nothing was done to it; look at both with 'ssovault hsm compare', and delete the one that is not meant")
+			}
+			return made, err
+		}
+		private, err := v.privateOf(ctx, peer)
+		if err != nil {
+			return made, err
+		}
+		for _, w := range k.wraps {
+			if made, err = v.Unwrap(ctx, n, w.text, private, w.how, k.kcv); err == nil || v.Ailing() || fault.Of(err) == fault.Unreachable {
+				break
+			}
+		}
+		state = stateReplicated
+		return made, err
+	})
+	return state, err
+}
+
+// replicaAttributes are those of the copy.
+func replicaAttributes(of hsm.Attributes, replicable bool) hsm.Attributes {
+	const kept = hsm.Modifiable | hsm.Wrap | hsm.Unwrap | hsm.Derive | hsm.Encrypt | hsm.Decrypt | hsm.Sign | hsm.Verify
+	a := of&kept | hsm.Private | hsm.Sensitive
+	if replicable {
+		a |= hsm.Extractable | hsm.TrustedWrapOnly
+	}
+	return a
+}
+
+// privateOf finds the private key of the token's identity.
+func (v *visit) privateOf(ctx context.Context, i identity) (admin.Key, error) {
+	all, err := v.Keys(ctx, i.Label, false)
+	for _, k := range all {
+		if k.Class == admin.PrivateKey && slices.Equal(k.ID, i.ID) {
+			return k, err
+		}
+	}
+	if err == nil {
+		err = fault.New(fault.KeyMissing, "the token %s has no private key of its identity", oneLine(v.token.String())).
+			With("delete the public key, make the identity anew, and have it trusted again: 'ssovault hsm identity'")
+	}
+	return admin.Key{}, err
+}

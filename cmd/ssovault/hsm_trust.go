@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"crypto/subtle"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"ssovault/internal/fault"
+	"ssovault/internal/hsm"
+	"ssovault/internal/hsm/admin"
+	"ssovault/internal/sks"
+)
+
+// trustOptions are the flags of hsm identity trust.
+type trustOptions struct {
+	tokenFlags
+	peer        string
+	fingerprint string
+	asJSON      bool
+}
+
+func (a *app) identityTrustCommand() *cobra.Command {
+	var o trustOptions
+	c := &cobra.Command{
+		Use:   "trust --token TOKEN --peer TOKEN2",
+		Short: "Mark another token's identity as trusted, as security officer",
+		Long: `Trust stores the public key of the peer's identity in TOKEN with CKA_TRUSTED, which only the
+security officer can set: keys that only trusted keys may wrap then leave for the peer.
+
+The fingerprint has to be typed as somebody read it at the peer ('ssovault hsm identity
+create' and 'list' show it there), or said by --fingerprint. It is not shown here: whoever
+compares it with itself learns nothing.`,
+		Example: `  ssovault hsm identity trust --token hsm1 --peer hsm2
+  ssovault hsm identity trust --token hsm1 --peer 'pkcs11:token=hsm2' --fingerprint "$(cat hsm2.fingerprint)" --so-pin-source file:so.pin`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			i, present, err := a.trust(cmd.Context(), o)
+			if err != nil {
+				return err
+			}
+			return a.printIdentity(i, present, o.asJSON)
+		},
+	}
+	o.register(c)
+	o.registerSO(c)
+	f := c.Flags()
+	f.StringVar(&o.peer, "peer", "", "the `token` whose identity is to be trusted")
+	f.StringVar(&o.fingerprint, "fingerprint", "", "the peer's `fingerprint`, as it was read there")
+	f.BoolVar(&o.asJSON, "json", false, "print JSON")
+	return c
+}
+
+func (a *app) trust(ctx context.Context, o trustOptions) (made identity, present bool, err error) {
+	if o.peer == "" {
+		return made, false, fault.New(fault.Usage, "hsm identity trust needs --peer with the token to trust")
+	}
+	var want []byte
+	if o.fingerprint != "" {
+		if want, err = parseFingerprint(o.fingerprint); err != nil {
+			return made, false, fault.Wrap(fault.Usage, err, "--fingerprint")
+		}
+	} else if !a.attended() {
+		return made, false, fault.New(fault.Usage, "the fingerprint of the peer has to be typed, and standard input is no terminal").With("say it with --fingerprint")
+	}
+	t, peer, err := a.ofPeer(ctx, tokenFlags{token: o.peer, library: o.library})
+	if err != nil {
+		return made, false, err
+	}
+	is, err := peer.fingerprint()
+	if err == nil && want == nil {
+		want, err = a.typedFingerprint(ctx, t.String())
+	}
+	if err != nil {
+		return made, false, err
+	}
+	if subtle.ConstantTimeCompare(is, want) != 1 {
+		return made, false, fault.New(fault.Usage, "the fingerprint of the token %s is another one", oneLine(t.String())).
+			With("nothing was changed; it is another token, or a digit is wrong: read it again at the peer, with 'ssovault hsm identity list'")
+	}
+	d := &desk{app: a, flags: o.tokenFlags, role: sks.RoleSO}
+	defer d.end()
+	key := admin.NewKey{Label: peerLabel + t.Serial, ID: is[:16]}
+	made.public = peer.public
+	made.Key, err = d.store(ctx, &key, func(v *visit) (k admin.Key, err error) {
+		if v.token.Serial == t.Serial {
+			return k, fault.New(fault.Usage, "the token %s would trust itself", oneLine(t.String()))
+		}
+		if k, present, err = v.trusts(ctx, t, peer); err != nil || present {
+			return k, err
+		}
+		return v.Trust(ctx, key.Label, key.ID, peer.public)
+	})
+	return made, present, err
+}
+
+// trusts finds the peer's identity among those that are trusted. Another one of
+// the same peer is refused.
+func (v *visit) trusts(ctx context.Context, t admin.Token, peer identity) (k admin.Key, is bool, err error) {
+	there, err := v.identities(ctx, peerLabel+t.Serial)
+	for _, one := range there {
+		if err == nil && one.public.Equal(peer.public) && one.Attributes.Has(hsm.Trusted) {
+			return one.Key, true, nil
+		}
+	}
+	if err == nil && len(there) > 0 {
+		err = fault.New(fault.Usage, "the token %s trusts another identity of %s", oneLine(v.token.String()), oneLine(t.String())).
+			With(fmt.Sprintf("if the peer was initialised anew, delete the old one first: its label is %q", peerLabel+t.Serial))
+	}
+	return k, false, err
+}
+
+// typedFingerprint lets the security officer type what he was told.
+func (a *app) typedFingerprint(ctx context.Context, peer string) ([]byte, error) {
+	q, err := a.questions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer q.close()
+	q.say("The fingerprint of the token %s, as somebody read it there.", oneLine(peer))
+	answer, err := q.ask("Fingerprint", "")
+	if err != nil {
+		return nil, err
+	}
+	return parseFingerprint(answer)
+}

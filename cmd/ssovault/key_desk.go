@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"ssovault/internal/fault"
+	"ssovault/internal/hsm"
+	"ssovault/internal/hsm/admin"
+	"ssovault/internal/pin"
+	"ssovault/internal/secret"
+	"ssovault/internal/sks"
+)
+
+// desk is a token at which people work for longer than a session should last. It
+// asks for the PIN once, and logs in for each thing that is done.
+type desk struct {
+	*app
+	flags  tokenFlags
+	role   sks.Role
+	source pin.Source
+	pin    secret.Value // after the first login
+}
+
+// end forgets the PIN.
+func (d *desk) end() { d.pin.Wipe() }
+
+// with logs in and does something.
+func (d *desk) with(ctx context.Context, do func(*visit) error) error {
+	v, err := d.visit(ctx, d.flags)
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	if d.pin.Len() == 0 {
+		source, value, err := v.pinFor(ctx, d.role)
+		if err != nil {
+			return err
+		}
+		d.source, d.pin = source, value
+	}
+	if err := v.loginWith(ctx, d.role, d.source, d.pin.Clone(), false); err != nil {
+		return err
+	}
+	return do(v)
+}
+
+// absent refuses a label that a secret key has already.
+func (v *visit) absent(ctx context.Context, label string) error {
+	there, err := v.secretKeys(ctx, label)
+	if err != nil || len(there) == 0 {
+		return err
+	}
+	r := reportOf(there[0])
+	return fault.New(fault.Usage, "already present in the token %s: %s, %s %s bits, KCV %s", oneLine(v.token.String()), there[0], r.Type, r.size(), r.check()).
+		With("nothing was made; take another label, or delete that key first: 'ssovault key delete'")
+}
+
+func (v *visit) secretKeys(ctx context.Context, label string) ([]admin.Key, error) {
+	there, err := v.Keys(ctx, label, true)
+	return slices.DeleteFunc(there, func(k admin.Key) bool { return k.Class != admin.SecretKey }), err
+}
+
+// prepare makes sure, before people sit down, that the token will take such a
+// key: it tries with one that nobody keeps. It tells which token that is.
+func (d *desk) prepare(ctx context.Context, k admin.NewKey, rehearsal bool) (t admin.Token, err error) {
+	components, key, err := hsm.Generate(k.Type, k.Bits, hsm.MinComponents)
+	if err != nil {
+		return t, err
+	}
+	hsm.WipeAll(components)
+	defer key.Wipe()
+	kcv, err := key.KCV()
+	if err != nil {
+		return t, err
+	}
+	err = d.with(ctx, func(v *visit) error {
+		t = v.token
+		if !rehearsal {
+			if err := v.absent(ctx, k.Label); err != nil {
+				return err
+			}
+		}
+		_, err := v.Place(ctx, k, key.Value, kcv, true)
+		return err
+	})
+	return t, err
+}
+
+// place stores the key of components.
+func (d *desk) place(ctx context.Context, k admin.NewKey, key hsm.Key, kcv hsm.KCV, rehearsal bool) (made admin.Key, err error) {
+	if rehearsal {
+		err = d.with(ctx, func(v *visit) (err error) {
+			made, err = v.Place(ctx, k, key.Value, kcv, true)
+			return err
+		})
+		return made, err
+	}
+	return d.store(ctx, &k, func(v *visit) (admin.Key, error) {
+		if err := v.absent(ctx, k.Label); err != nil { // somebody may have made it since
+			return admin.Key{}, err
+		}
+		if err := v.noTwin(ctx, k, kcv); err != nil {
+			return admin.Key{}, err
+		}
+		return v.Place(ctx, k, key.Value, kcv, false)
+	})
+}
+
+// noTwin refuses a key that could take apart what leaves under a trusted wrapper
+// of the same value in the same token: with both, whoever has the user PIN wraps
+// a key and unwraps it again as one that can be read.
+func (v *visit) noTwin(ctx context.Context, k admin.NewKey, kcv hsm.KCV) error {
+	if k.Attributes&(hsm.Unwrap|hsm.Decrypt) == 0 {
+		return nil
+	}
+	all, err := v.secretKeys(ctx, "")
+	for _, one := range all {
+		if err == nil && one.Attributes.Has(hsm.Trusted) && one.KCV == kcv.String() {
+			return fault.New(fault.Usage, "the token %s has a trusted wrapper of the same value, %s, and the key could take apart what is wrapped under it", oneLine(v.token.String()), one).
+				With("nothing was stored; a wrapping key is trusted in the token that keys leave, and unwraps (U) in the one where they arrive")
+		}
+	}
+	return err
+}
+
+// store brings a key in by put, which may still name it. When the answer is lost on the way it logs in
+// again and takes away what may have been made; where that cannot be done
+// either, the error is a *perhapsThere.
+func (d *desk) store(ctx context.Context, k *admin.NewKey, put func(*visit) (admin.Key, error)) (made admin.Key, err error) {
+	begun := false
+	err = d.with(ctx, func(v *visit) (err error) {
+		begun = true
+		made, err = put(v)
+		if err == nil && slices.Equal(made.ID, k.ID) { // not one that was there already
+			d.log.Info().Str("command", d.command).Str("token", v.token.Label).Str("serial", v.token.Serial).
+				Str("label", made.Label).Str("key_id", hex.EncodeToString(made.ID)).Msg("key brought in")
+		}
+		return err
+	})
+	switch cause := fault.Of(err); {
+	case err == nil, !begun, cause == fault.Usage, cause == fault.Tampered, cause == fault.WrongKey:
+		return made, err // nothing was made, or it was taken back at once
+	}
+	if undoErr := d.takeBack(context.WithoutCancel(ctx), *k); undoErr != nil {
+		return made, &perhapsThere{err: err, id: k.ID, problem: undoErr}
+	}
+	return made, err
+}
+
+// takeBack deletes a key by its label and id, if it is there.
+func (d *desk) takeBack(ctx context.Context, k admin.NewKey) error {
+	return d.with(ctx, func(v *visit) error {
+		there, err := v.Keys(ctx, k.Label, false)
+		for _, one := range there {
+			if err == nil && slices.Equal(one.ID, k.ID) {
+				err = v.Delete(ctx, one)
+			}
+		}
+		return err
+	})
+}
+
+// perhapsThere says that a key may have been stored, and could not be looked
+// for.
+type perhapsThere struct {
+	err, problem error
+	id           []byte
+}
+
+func (p *perhapsThere) Error() string {
+	return fmt.Sprintf("%v; the key may have been stored, whole (id %x), and the token could not be asked again: %v", p.err, p.id, p.problem)
+}
+
+func (p *perhapsThere) Unwrap() error { return p.err }
+
+// roleOf reads --as.
+func roleOf(as string) (sks.Role, error) {
+	switch strings.ToLower(as) {
+	case "user":
+		return sks.RoleUser, nil
+	case "so":
+		return sks.RoleSO, nil
+	}
+	return "", fault.New(fault.Usage, "--as %q: it is user or so", as)
+}

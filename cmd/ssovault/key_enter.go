@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"github.com/spf13/cobra"
+
+	"ssovault/internal/durable"
+	"ssovault/internal/fault"
+	"ssovault/internal/hsm"
+	"ssovault/internal/secret"
+)
+
+// enterOptions are the flags of key enter.
+type enterOptions struct {
+	newcomerOptions
+	count int
+	files []string
+	kcv   string
+}
+
+// enterReport is what key enter prints. It never holds a component.
+type enterReport struct {
+	Token      string    `json:"token"`
+	Serial     string    `json:"serial"`
+	Components []hsm.KCV `json:"component_kcvs"`
+	Key        keyReport `json:"key"`
+}
+
+func (a *app) keyEnterCommand() *cobra.Command {
+	var o enterOptions
+	c := &cobra.Command{
+		Use:   "enter LABEL --token TOKEN --count N",
+		Short: "Enter a key by its components",
+		Long: `Enter takes in the components of a key, one custodian after the other, and stores their
+XOR as a key. On a terminal they are typed blind, a block at a time or as many as you like;
+a block with its two check digits is checked at once, and without them the KCV checks the
+component as a whole. Each custodian compares his KCV, and all compare that of the key.
+
+--component FILE takes a component from a file each: the component, then its KCV, a line
+each. Standard input that is no terminal is read the same way. Then --kcv says the KCV that
+the key must have; on a terminal it is shown and confirmed.
+
+Nothing is stored before all is right. --as so makes a wrapper that is trusted
+(CKA_TRUSTED), not private, and only wraps: keys that only trusted keys may wrap leave
+under it. Enter the same components with --attributes U where they are to arrive.
+
+` + lettersHelp,
+		Example: `  ssovault key enter KEK1 --token hsm2 --count 3 --attributes U
+  ssovault key enter KEK1 --token hsm1 --count 3 --as so
+  ssovault key enter KEK1 --token hsm2 --component a.txt --component b.txt --kcv 3FA7F9 --type des3 --bits 192
+  ssovault key components KEK1 --token hsm1 --count 2 | ssovault key enter KEK1 --token hsm2 --kcv 0A1B2C`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: completeLabels,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.name(args); err != nil {
+				return err
+			}
+			return a.enterKey(cmd, o)
+		},
+	}
+	o.register(c)
+	f := c.Flags()
+	f.IntVar(&o.count, "count", 0, "`number` of components")
+	f.StringArrayVar(&o.files, "component", nil, "take a component from this `file`; once for each")
+	f.StringVar(&o.kcv, "kcv", "", "the `KCV` that the key must have")
+	return c
+}
+
+// check refuses what would be refused later, when people have typed.
+func (o enterOptions) check(a *app) (want *hsm.KCV, err error) {
+	typed := len(o.files) == 0 && a.attended()
+	if o.kcv != "" {
+		k, err := hsm.ParseKCV(o.kcv)
+		if err != nil {
+			return nil, fault.Wrap(fault.Usage, err, "--kcv")
+		}
+		want = &k
+	}
+	switch {
+	case typed && (o.count < hsm.MinComponents || o.count > hsm.MaxComponents):
+		return nil, fault.New(fault.Usage, "key enter needs --count: %d to %d", hsm.MinComponents, hsm.MaxComponents)
+	case len(o.files) > 0 && o.count != 0 && o.count != len(o.files):
+		return nil, fault.New(fault.Usage, "--count %d, but %d files", o.count, len(o.files))
+	case want == nil && !a.attended():
+		return nil, fault.New(fault.Usage, "which KCV must the key have? Nobody is there to compare it").With("say it with --kcv")
+	}
+	return want, nil
+}
+
+func (a *app) enterKey(cmd *cobra.Command, o enterOptions) error {
+	ctx := cmd.Context()
+	k, role, err := o.wanted(cmd)
+	if err != nil {
+		return err
+	}
+	want, err := o.check(a)
+	if err != nil {
+		return err
+	}
+	d := &desk{app: a, flags: o.tokenFlags, role: role}
+	defer d.end()
+	t, err := d.prepare(ctx, k, false)
+	if err != nil {
+		return err
+	}
+	parts, err := a.take(ctx, o, k.Type, k.Bits)
+	defer func() { hsm.WipeAll(parts) }()
+	if err != nil {
+		return err
+	}
+	r := enterReport{Token: t.Label, Serial: t.Serial}
+	for _, part := range parts {
+		kcv, err := part.KCV()
+		if err != nil {
+			return err
+		}
+		r.Components = append(r.Components, kcv)
+	}
+	key, err := hsm.Combine(parts)
+	if err != nil {
+		return err
+	}
+	defer key.Wipe()
+	kcv, err := key.KCV()
+	if err != nil {
+		return err
+	}
+	if want != nil {
+		err = key.Check(*want)
+	} else {
+		err = a.confirmKCV(ctx, kcv)
+	}
+	if err != nil {
+		return err
+	}
+	made, err := d.place(ctx, k, key, kcv, false)
+	if err != nil {
+		return err
+	}
+	r.Key = reportOf(made)
+	if o.asJSON {
+		return printJSON(a.out, r)
+	}
+	fmt.Fprintf(a.out, "stored in the token %s:\n", oneLine(t.String()))
+	return r.Key.print(a.out)
+}
+
+// confirmKCV lets the custodians compare.
+func (a *app) confirmKCV(ctx context.Context, kcv hsm.KCV) error {
+	q, err := a.questions(ctx)
+	if err != nil {
+		return err
+	}
+	defer q.close()
+	q.say("The KCV of the key is %s.", kcv)
+	answer, err := q.ask("Is that the one on the sheets (yes/no)", "no")
+	if err == nil && answer != "yes" && answer != "y" {
+		err = fault.New(fault.Interrupted, "the KCV was not confirmed: nothing was stored")
+	}
+	return err
+}
+
+// take gives the components, to be wiped, also with an error.
+func (a *app) take(ctx context.Context, o enterOptions, t hsm.KeyType, bits int) ([]hsm.Component, error) {
+	switch {
+	case len(o.files) > 0:
+		return fromFiles(o.files, t, bits)
+	case a.attended():
+		return a.typed(ctx, o.count, t, bits)
+	}
+	b, err := io.ReadAll(io.LimitReader(a.in, hsm.MaxLines+1))
+	defer secret.Wipe(b)
+	if err != nil {
+		return nil, fault.Wrap(durable.Cause(err), err, "read the components from standard input")
+	}
+	if len(b) == 0 {
+		return nil, fault.New(fault.Usage, "standard input holds no component")
+	}
+	parts, err := hsm.ParseLines(t, bits, b)
+	if err == nil && o.count != 0 && o.count != len(parts) {
+		err = fault.New(fault.Usage, "--count %d, but %d components came", o.count, len(parts))
+	}
+	return parts, err
+}
+
+// fromFiles reads a component from each file.
+func fromFiles(files []string, t hsm.KeyType, bits int) (all []hsm.Component, err error) {
+	for _, path := range files {
+		b, err := durable.Read(path, hsm.MaxLines)
+		if errors.Is(err, fs.ErrNotExist) {
+			return all, fault.New(fault.Usage, "there is no file %s", path)
+		}
+		if err != nil {
+			return all, err
+		}
+		parts, err := hsm.ParseLines(t, bits, b)
+		secret.Wipe(b)
+		all = append(all, parts...)
+		if err == nil && len(parts) != 1 {
+			err = fault.New(fault.Usage, "it holds %d components; a file holds one custodian's", len(parts))
+		}
+		if err != nil {
+			return all, fault.Wrap(fault.Usage, err, "%s", path)
+		}
+	}
+	return all, nil
+}

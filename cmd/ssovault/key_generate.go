@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"ssovault/internal/fault"
+	"ssovault/internal/hsm"
+	"ssovault/internal/hsm/admin"
+	"ssovault/internal/sks"
+)
+
+// generateOptions are the flags of key generate.
+type generateOptions struct {
+	keyFlags
+	kind       string
+	bits       int
+	attributes string
+	public     bool
+	plain      bool // not sensitive
+	wrapAny    bool
+	replicable bool
+	yes        bool
+}
+
+// generateReport is what key generate prints.
+type generateReport struct {
+	Made    bool `json:"made"`
+	Present bool `json:"already_present"`
+	keyReport
+}
+
+func (a *app) keyGenerateCommand() *cobra.Command {
+	var o generateOptions
+	c := &cobra.Command{
+		Use:   "generate LABEL --token TOKEN",
+		Short: "Make a secret key in a token",
+		Long: `Generate makes a key that is private and sensitive, with the attributes that are asked for,
+and shows those that it then has. A key of that label that is already there is left as it
+is: "already present", exit 0.
+
+` + lettersHelp + `
+
+An extractable key (X) can be wrapped by trusted keys only; otherwise whoever has the user
+PIN could wrap it under a key of his own and carry it out. --wrap-with-any allows just
+that. --replicable makes a key that moves to another token under a trusted key, and in no
+other way.
+--public and --not-sensitive make a key without that protection; the label has to be typed
+again, or --yes said.`,
+		Example: `  ssovault key generate HSM_KEY_AES_ENCRYPTION_VER_13 --token hsm1 --type aes --bits 256 --attributes EDMX
+  ssovault key generate --token hsm1 --label payments --replicable
+  ssovault key generate --token hsm1 --label old --type des3 --bits 192 --pin-source file:/run/secrets/hsm.pin`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: completeLabels,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.name(args); err != nil {
+				return err
+			}
+			k, err := o.newKey(cmd.Flags().Changed("bits"))
+			if err != nil {
+				return err
+			}
+			return a.generate(cmd.Context(), o, k)
+		},
+	}
+	o.register(c)
+	f := c.Flags()
+	f.StringVar(&o.kind, "type", string(hsm.AES), "aes or des3")
+	f.IntVar(&o.bits, "bits", 256, "length: 128, 192 or 256; of des3 with parity 192, or 128 for two keys")
+	f.StringVar(&o.attributes, "attributes", "ED", "`letters` of the attributes, beside P and T")
+	f.BoolVar(&o.public, "public", false, "not private: seen without a login")
+	f.BoolVar(&o.plain, "not-sensitive", false, "not sensitive: its value can be read")
+	f.BoolVar(&o.wrapAny, "wrap-with-any", false, "an extractable key may be wrapped by any key")
+	f.BoolVar(&o.replicable, "replicable", false, "extractable, by trusted keys only")
+	f.BoolVar(&o.yes, "yes", false, "do not ask")
+	return c
+}
+
+// newKey says which key is asked for.
+func (o generateOptions) newKey(bitsGiven bool) (admin.NewKey, error) {
+	k := admin.NewKey{Label: o.label, Bits: o.bits}
+	id := sks.NewKeyID()
+	k.ID = id[:]
+	var err error
+	if k.Type, err = hsm.ParseKeyType(o.kind); err != nil {
+		return k, fault.Wrap(fault.Usage, err, "--type")
+	}
+	if k.Type == hsm.DES3 && !bitsGiven {
+		k.Bits = 192
+	}
+	if _, err := k.Type.Size(k.Bits); err != nil {
+		return k, fault.Wrap(fault.Usage, err, "--bits")
+	}
+	if k.Attributes, err = parseLetters(o.attributes); err != nil {
+		return k, err
+	}
+	if o.replicable {
+		k.Attributes |= hsm.Extractable
+	}
+	clash := func(one string, with string) error {
+		return fault.New(fault.Usage, "%s and %s exclude each other", one, with)
+	}
+	switch {
+	case o.public && k.Attributes.Has(hsm.Private):
+		return k, clash("--public", "the attribute P")
+	case o.plain && k.Attributes.Has(hsm.Sensitive):
+		return k, clash("--not-sensitive", "the attribute T")
+	case o.plain && o.replicable:
+		return k, clash("--not-sensitive", "--replicable")
+	case o.wrapAny && o.replicable:
+		return k, clash("--wrap-with-any", "--replicable")
+	case o.wrapAny && !k.Attributes.Has(hsm.Extractable):
+		return k, fault.New(fault.Usage, "--wrap-with-any is for a key that is extractable (X)")
+	}
+	if !o.public {
+		k.Attributes |= hsm.Private
+	}
+	if !o.plain {
+		k.Attributes |= hsm.Sensitive
+	}
+	if k.Attributes.Has(hsm.Extractable) && !o.wrapAny {
+		k.Attributes |= hsm.TrustedWrapOnly
+	}
+	return k, nil
+}
+
+// generate makes the key unless one of that label is there.
+func (a *app) generate(ctx context.Context, o generateOptions, k admin.NewKey) error {
+	if o.public || o.plain {
+		what := "The key would be without protection that keys should have: " + ((hsm.Private | hsm.Sensitive) &^ k.Attributes).Names()
+		if err := a.confirmName(ctx, o.yes, what, o.label); err != nil {
+			return err
+		}
+	}
+	v, err := a.enter(ctx, o.tokenFlags)
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	there, err := v.Keys(ctx, k.Label, true)
+	if err != nil {
+		return err
+	}
+	there = slices.DeleteFunc(there, func(k admin.Key) bool { return k.Class != admin.SecretKey })
+	report := generateReport{Present: len(there) > 0}
+	if report.Present {
+		report.keyReport = reportOf(there[0])
+	} else {
+		made, err := v.generate(ctx, k)
+		if err != nil {
+			return err
+		}
+		report.Made, report.keyReport = true, reportOf(made)
+		a.log.Info().Str("command", a.command).Str("token", v.token.Label).Str("serial", v.token.Serial).
+			Str("key_id", report.ID).Str("label", report.Label).Msg("key generated")
+	}
+	if o.asJSON {
+		return printJSON(a.out, report)
+	}
+	if report.Present {
+		fmt.Fprintf(a.out, "already present: %s\n", oneLine(o.label))
+	} else {
+		fmt.Fprintf(a.out, "generated in the token %s:\n", oneLine(v.token.String()))
+	}
+	return report.print(a.out)
+}
+
+// generate makes a key. When the answer is lost it says under which id the key
+// may be there.
+func (v *visit) generate(ctx context.Context, k admin.NewKey) (admin.Key, error) {
+	made, err := v.Generate(ctx, k)
+	if err != nil && v.Ailing() {
+		err = fmt.Errorf("%w; the key may have been made: 'ssovault key list' shows it once the token answers again (id %x)", err, k.ID)
+	}
+	return made, err
+}

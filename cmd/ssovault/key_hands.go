@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"ssovault/internal/durable"
+	"ssovault/internal/fault"
+	"ssovault/internal/hsm"
+	"ssovault/internal/secret"
+)
+
+// sheets are written into a folder.
+type sheets struct {
+	dir     string
+	written []string
+}
+
+// sheetFolder makes sure that the sheets can be written.
+func (a *app) sheetFolder(o componentsOptions) (hands, error) {
+	p, err := a.site()
+	if err != nil {
+		return nil, err
+	}
+	place := newFile
+	if p.folder != nil { // whose disk and backups must not hold them
+		place = a.outside
+	}
+	first := hsm.Sheet{Number: 1, Of: o.count, Label: o.label}
+	path, err := place(filepath.Join(o.sheetDir, first.FileName(sheetEndings[0])))
+	if err != nil {
+		return nil, err
+	}
+	h := &sheets{dir: filepath.Dir(path)}
+	for number := range o.count {
+		s := hsm.Sheet{Number: number + 1, Of: o.count, Label: o.label}
+		for _, ending := range sheetEndings {
+			path := filepath.Join(h.dir, s.FileName(ending))
+			there, err := durable.Exists(path)
+			if err == nil && there {
+				err = fault.New(fault.Usage, "%s is there already, and is never overwritten", path).With("name another folder")
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	return h, nil
+}
+
+// sheetEndings are those of the files of a sheet.
+var sheetEndings = []string{"txt", "svg"}
+
+func (h *sheets) give(_ context.Context, s hsm.Sheet) (files []string, err error) {
+	for _, ending := range sheetEndings {
+		make := s.Text
+		if ending == "svg" {
+			make = s.SVG
+		}
+		content, err := make()
+		if err != nil {
+			return nil, err
+		}
+		path := filepath.Join(h.dir, s.FileName(ending))
+		err = durable.Create(path, content.Bytes())
+		content.Wipe()
+		if err != nil {
+			return nil, err
+		}
+		h.written, files = append(h.written, path), append(files, path)
+	}
+	return files, nil
+}
+
+func (h *sheets) finish() error { return durable.SyncFolder(h.dir) }
+
+// takeBack removes the sheets. What a disk keeps of a removed file is worth
+// nothing: no key was made of it.
+func (h *sheets) takeBack() error {
+	var all []error
+	for _, path := range h.written {
+		all = append(all, durable.Remove(path))
+	}
+	return errors.Join(append(all, durable.SyncFolder(h.dir))...)
+}
+
+// screens show a component after the other, each to its custodian alone.
+type screens struct{ *app }
+
+func (h *screens) give(ctx context.Context, s hsm.Sheet) ([]string, error) {
+	text, err := s.Text()
+	if err != nil {
+		return nil, err
+	}
+	defer text.Wipe()
+	q, err := h.questions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer q.close()
+	defer q.clearScreen()
+	q.clearScreen()
+	who := "The custodian"
+	if s.Custodian != "" {
+		who = oneLine(s.Custodian)
+	}
+	q.say("%s of %s, alone at this screen.", who, s.Name())
+	if _, err := q.ask("Press Enter to see it", ""); err != nil {
+		return nil, err
+	}
+	q.clearScreen()
+	if _, err := q.tty.Write(text.Bytes()); err != nil {
+		return nil, fault.Wrap(fault.Interrupted, err, "show %s", s.Name())
+	}
+	_, err = q.ask("\nWrite down the blocks and the KCVs. Press Enter when you have them", "")
+	return nil, err
+}
+
+func (*screens) finish() error   { return nil }
+func (*screens) takeBack() error { return nil }
+
+// pipe writes a component and its KCV, a line each.
+type pipe struct{ out *output }
+
+func (p pipe) give(_ context.Context, s hsm.Sheet) ([]string, error) {
+	lines, err := s.Component.Lines()
+	if err != nil {
+		return nil, err
+	}
+	b := lines.Bytes()
+	defer secret.Wipe(b)
+	if _, err = p.out.Write(b); err != nil {
+		err = fault.Wrap(durable.Cause(err), err, "hand out %s", s.Name())
+	}
+	return nil, err
+}
+
+func (p pipe) finish() error {
+	if p.out.failed != nil {
+		return fmt.Errorf("hand out the components: %w", p.out.failed)
+	}
+	return nil
+}
+
+func (pipe) takeBack() error { return nil }

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"ssovault/internal/durable"
+	"ssovault/internal/fault"
+	"ssovault/internal/hsm"
+	"ssovault/internal/hsm/admin"
+	"ssovault/internal/sks"
+)
+
+// importOptions are the flags of key import.
+type importOptions struct {
+	generateOptions
+	wrapFlags
+}
+
+// importReport is what key import prints.
+type importReport struct {
+	Imported bool         `json:"imported"`
+	Present  bool         `json:"already_present"`
+	Token    string       `json:"token"`
+	Serial   string       `json:"serial"`
+	Key      keyReport    `json:"key"`
+	Exported exportReport `json:"exported"`
+}
+
+func (a *app) keyImportCommand() *cobra.Command {
+	var o importOptions
+	c := &cobra.Command{
+		Use:   "import FILE --token TOKEN --unwrap WRAPPER",
+		Short: "Import a key that was exported",
+		Long: `Import brings a key that 'ssovault key export' wrote into a token, where WRAPPER unwraps it.
+The KCV of WRAPPER is compared with the file's, then the key is unwrapped into the session
+and its KCV compared; only then is it stored. FILE may be - for standard input.
+
+The label is the file's, unless --label gives another. The attributes are those of
+--attributes, by default as a sealing key has them: E and D, not extractable. Those in the
+file are only shown, since nothing in it vouches for them. A key of that label with the
+same KCV that is there already is left as it is: "already present", exit 0.
+
+` + lettersHelp,
+		Example: `  ssovault key import payments.key --token hsm2 --unwrap KEK1
+  ssovault key import payments.key --token hsm2 --unwrap KEK1 --label payments-old --attributes D`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.importKey(cmd.Context(), args[0], o)
+		},
+	}
+	o.generateOptions.register(c)
+	o.registerAttributes(c)
+	o.wrapFlags.register(c, "unwrap", "`label` of the key to unwrap with")
+	return c
+}
+
+// readExported reads the file.
+func (a *app) readExported(path string) (x hsm.Exported, err error) {
+	var b []byte
+	if path == "-" {
+		b, err = io.ReadAll(io.LimitReader(a.in, hsm.MaxExported+1))
+		err = fault.Wrap(durable.Cause(err), err, "read standard input")
+	} else {
+		b, err = durable.Read(path, hsm.MaxExported)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fault.New(fault.Usage, "there is no file %s", path)
+	}
+	if err != nil {
+		return x, err
+	}
+	x, err = hsm.ParseExported(b)
+	return x, fault.Wrap(fault.Malformed, err, "%s", path)
+}
+
+func (a *app) importKey(ctx context.Context, path string, o importOptions) error {
+	if o.wrapper == "" {
+		return fault.New(fault.Usage, "key import needs --unwrap with the label of the key to unwrap with")
+	}
+	x, err := a.readExported(path)
+	if err != nil {
+		return err
+	}
+	if x.Mechanism == hsm.DES3ECB && !o.legacy {
+		return fault.New(fault.Usage, "%s is wrapped by Triple-DES, which guards against no change", path).With("say --legacy-3des if it comes from a device that knows nothing else")
+	}
+	if o.label == "" {
+		if err := o.name([]string{x.Label}); err != nil {
+			return err
+		}
+	}
+	o.kind, o.bits = string(x.Type), x.Bits
+	k, err := o.newKey(true)
+	if err != nil {
+		return err
+	}
+	d := &desk{app: a, flags: o.tokenFlags, role: sks.RoleUser}
+	defer d.end()
+	r := importReport{Exported: reportOfExported(path, x)}
+	if path != "-" {
+		r.Exported.File, _ = filepath.Abs(path)
+	}
+	made, err := d.store(ctx, &k, func(v *visit) (made admin.Key, err error) {
+		r.Token, r.Serial = v.token.Label, v.token.Serial
+		if made, r.Present, err = v.present(ctx, k.Label, x.KCV); err != nil || r.Present {
+			return made, err
+		}
+		wrapper, kcv, err := v.wrapper(ctx, o.wrapFlags)
+		if err != nil {
+			return made, err
+		}
+		if !kcv.Equal(x.WrapperKCV) {
+			return made, fault.New(fault.WrongKey, "the KCV of the key %s in the token %s is %s, and the file was wrapped under %s, KCV %s",
+				wrapper, oneLine(v.token.String()), kcv, oneLine(x.WrapperLabel), x.WrapperKCV).
+				With("nothing was stored; name the wrapping key of that KCV with --unwrap, or enter it: 'ssovault key enter'")
+		}
+		if wrapper.Known.Has(hsm.Unwrap) && !wrapper.Attributes.Has(hsm.Unwrap) {
+			return made, fault.New(fault.Usage, "the key %s may not unwrap: it lacks %s", wrapper, hsm.Unwrap.Names())
+		}
+		return v.Unwrap(ctx, k, x.Wrapped, wrapper, x.Mechanism, x.KCV)
+	})
+	if err != nil {
+		return err
+	}
+	r.Imported, r.Key = !r.Present, reportOf(made)
+	if o.asJSON {
+		return printJSON(a.out, r)
+	}
+	if r.Present {
+		fmt.Fprintf(a.out, "already present: %s\n", oneLine(made.Label))
+	} else {
+		fmt.Fprintf(a.out, "imported into the token %s:\n", oneLine(r.Token))
+	}
+	if err := r.Key.print(a.out); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(a.out, "attributes in the file, not taken: %s\n", r.Exported.Attributes)
+	return err
+}
+
+// present tells whether the key is there already; another one of its label is
+// refused.
+func (v *visit) present(ctx context.Context, label string, kcv hsm.KCV) (k admin.Key, is bool, err error) {
+	there, err := v.secretKeys(ctx, label)
+	if err != nil || len(there) == 0 {
+		return k, false, err
+	}
+	if len(there) == 1 && there[0].KCV == kcv.String() {
+		return there[0], true, nil
+	}
+	return k, false, v.absent(ctx, label)
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"encoding/hex"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"ssovault/internal/hsm"
+	"ssovault/internal/hsm/admin"
+)
+
+// keyReport is a key as the key commands print it. Its JSON names are relied on
+// by scripts.
+type keyReport struct {
+	Label string `json:"label"`
+	ID    string `json:"id"`
+	Class string `json:"class"`
+	Type  string `json:"type"`
+	Bits  uint   `json:"bits,omitempty"`
+	// Attributes are the letters of the manual.
+	Attributes string `json:"attributes"`
+	// Leaves says how the key can leave the token: no, trusted (wrapped by
+	// trusted keys only), wrapped (by any key of whoever has the PIN), plain.
+	Leaves  string `json:"leaves"`
+	Trusted bool   `json:"trusted,omitempty"`
+	KCV     string `json:"kcv,omitempty"`
+	// Untold are the attributes that the token says nothing of.
+	Untold string `json:"untold,omitempty"`
+}
+
+// How a key can leave the token.
+const (
+	leavesNot     = "no"
+	leavesTrusted = "trusted"
+	leavesWrapped = "wrapped"
+	leavesPlain   = "plain"
+)
+
+// everyLetter are the attributes that any token should tell of a secret key.
+const everyLetter = hsm.Private | hsm.Sensitive | hsm.Extractable
+
+func reportOf(k admin.Key) keyReport {
+	r := keyReport{Label: k.Label, ID: hex.EncodeToString(k.ID), Class: string(k.Class), Type: k.Type, Bits: k.Bits,
+		Attributes: k.Attributes.String(), Leaves: leaves(k), Trusted: k.Attributes.Has(hsm.Trusted), KCV: k.KCV}
+	if k.Class == admin.SecretKey {
+		r.Untold = (everyLetter &^ k.Known).String()
+	}
+	return r
+}
+
+func leaves(k admin.Key) string {
+	has := k.Attributes.Has
+	switch {
+	case k.Class == admin.PublicKey, k.Known.Has(hsm.Sensitive) && !has(hsm.Sensitive):
+		return leavesPlain
+	case k.Known.Has(hsm.Extractable) && !has(hsm.Extractable):
+		return leavesNot
+	case has(hsm.TrustedWrapOnly):
+		return leavesTrusted
+	}
+	return leavesWrapped
+}
+
+// leavesText says it as a clause.
+var leavesText = map[string]string{
+	leavesNot:     "it never leaves the token",
+	leavesTrusted: "it leaves the token only wrapped by a trusted key",
+	leavesWrapped: "whoever has the user PIN can carry it out of the token",
+	leavesPlain:   "its value can be read",
+}
+
+func reportsOf(keys []admin.Key) []keyReport {
+	all := []keyReport{}
+	for _, k := range keys {
+		all = append(all, reportOf(k))
+	}
+	return all
+}
+
+func (r keyReport) size() string {
+	if r.Bits == 0 {
+		return "-"
+	}
+	return fmt.Sprint(r.Bits)
+}
+
+func (r keyReport) check() string {
+	if r.KCV == "" {
+		return "-"
+	}
+	return r.KCV
+}
+
+// printKeys prints the table of key list.
+func printKeys(out io.Writer, keys []keyReport) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "LABEL\tTYPE\tBITS\tATTRIBUTES\tLEAVES\tKCV")
+	for _, k := range keys {
+		kind := k.Type
+		if k.Class != string(admin.SecretKey) {
+			kind += " " + k.Class
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", oneLine(k.Label), kind, k.size(), k.Attributes, k.Leaves, k.check())
+	}
+	return w.Flush()
+}
+
+// print prints one key.
+func (r keyReport) print(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(w, "%s\t%s\n", name, value)
+		}
+	}
+	line("label", oneLine(r.Label))
+	line("id", r.ID)
+	line("type", fmt.Sprintf("%s %s, %s bits", r.Class, r.Type, r.size()))
+	line("attributes", r.Attributes)
+	line("leaves", leavesText[r.Leaves])
+	if r.Trusted {
+		line("trusted", "yes: keys that only trusted keys may wrap leave under it")
+	}
+	line("not told", r.Untold)
+	line("KCV", r.check())
+	return w.Flush()
+}
