@@ -25,6 +25,7 @@ type configOptions struct {
 	words        map[string]*string
 	disable      bool
 	newKey       bool
+	replicable   bool
 	printAnswers bool
 	check        bool
 }
@@ -74,6 +75,7 @@ from the sources that they name.`,
 	flags.StringVar(&o.file, "answers", "", "take the answers from this `file`; nobody is asked")
 	flags.StringVar(&o.domain, "initialize", "", "take the answers from the command line; this is the SSO `domain`")
 	flags.BoolVar(&o.disable, "disable-sks", false, "keep the settings in the clear; nothing is asked about an HSM")
+	flags.BoolVar(&o.replicable, "replicable", false, replicableHelp)
 	flags.BoolVar(&o.newKey, "new-key", false, "make a new key although type and token stay")
 	flags.BoolVar(&o.printAnswers, "print-answers", false, "print a commented file of answers with all keys and defaults")
 	flags.BoolVar(&o.check, "check", false, "judge the answers as those of a first configuration, without a login; change nothing")
@@ -134,7 +136,7 @@ func (a *app) configure(ctx context.Context, o configOptions, prepared *answers.
 	w := wizard.Wizard{
 		Base: f.Base, LockWait: a.lockWait, Dialer: a.dialer(), PINs: pins,
 		Now: a.now, Random: rand.Reader, Hostname: hostname(), Vendors: sks.Vendors(),
-		NewKey: o.newKey, DisableSKS: o.disable, TryPIN: a.tryPIN, CheckOnly: o.check, Unattended: prepared != nil,
+		NewKey: o.newKey, Replicable: o.replicable, DisableSKS: o.disable, TryPIN: a.tryPIN, CheckOnly: o.check, Unattended: prepared != nil,
 	}
 	result, err := w.Run(ctx, front)
 	if err != nil || result.Checked {

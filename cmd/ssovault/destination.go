@@ -22,6 +22,7 @@ type destinationFlags struct {
 	token, library  string
 	source, service string // of PINs
 	role            string
+	replicable      bool
 }
 
 func (n *destinationFlags) register(f *pflag.FlagSet, flag string) {
@@ -30,11 +31,12 @@ func (n *destinationFlags) register(f *pflag.FlagSet, flag string) {
 	f.StringVar(&n.library, "library", "", "PKCS#11 `library` of that token (default the present one, else the first on this machine)")
 	f.StringVar(&n.source, "to-pin-source", "", "where its PIN comes from now, a `source` as for --pin-source (default: asked)")
 	f.StringVar(&n.service, "service-pin-source", "", "the `source` from which the service gets it at start")
+	f.BoolVar(&n.replicable, "replicable", false, replicableHelp)
 	f.StringVar(&n.role, "role", string(sks.RoleUser), "as whom the service logs in there: user or cu")
 }
 
 // destinationNames are the flags of a destination, but that of the token.
-var destinationNames = []string{"library", "to-pin-source", "service-pin-source", "role"}
+var destinationNames = []string{"library", "to-pin-source", "service-pin-source", "role", "replicable"}
 
 // check refuses flags that mean nothing, or do not go together. Cause Usage.
 func (n *destinationFlags) check() error {

@@ -142,7 +142,7 @@ func (a *app) migrate(ctx context.Context, o migrateOptions) (report rekeyReport
 		return report, err
 	}
 	r.SKS = d.sks
-	r.PIN = d.stored()
+	r.PIN, r.Replicable = d.stored(), o.to.replicable
 	if err := a.tryServiceRole(ctx, s.folder, d); err != nil {
 		return report, err
 	}

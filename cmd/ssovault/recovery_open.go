@@ -201,7 +201,7 @@ func (a *app) carryOut(ctx context.Context, o recoverOptions, r *rescue, d desti
 		}
 		defer store.Close() // what was asked of it is done and checked
 		a.warn(newerInToken(ctx, store, token, m))
-		plan.SKS, plan.PIN = &d.sks, d.stored()
+		plan.SKS, plan.PIN, plan.Replicable = &d.sks, d.stored(), o.token.replicable
 		if plan.Leaf, err = f.Leaf(r.settings); err != nil {
 			a.warn("no certificate lies beside the new key: " + err.Error())
 		}

@@ -9,7 +9,7 @@ import (
 )
 
 func (a *app) rotateCommand() *cobra.Command {
-	var dryRun, asJSON bool
+	var dryRun, asJSON, replicable bool
 	c := &cobra.Command{
 		Use:   "rotate",
 		Short: "Seal the settings under a new key in the same token",
@@ -24,7 +24,7 @@ retire' removes it when nothing does. Each run makes another key.`,
   ssovault rotate`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			report, err := a.rotate(cmd.Context(), dryRun)
+			report, err := a.rotate(cmd.Context(), dryRun, replicable)
 			if err != nil {
 				return err
 			}
@@ -35,11 +35,15 @@ retire' removes it when nothing does. Each run makes another key.`,
 		},
 	}
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "try login, AES/GCM and whether the token makes keys; change nothing")
+	c.Flags().BoolVar(&replicable, "replicable", false, replicableHelp)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }
 
-func (a *app) rotate(ctx context.Context, dryRun bool) (rekeyReport, error) {
+// replicableHelp is what --replicable of a new sealing key means.
+const replicableHelp = "let the new key move to tokens that this one's security officer trusts ('hsm identity trust', 'hsm replicate')"
+
+func (a *app) rotate(ctx context.Context, dryRun, replicable bool) (rekeyReport, error) {
 	need := access{use: vault.Change, check: (*vault.Contents).CanRotate}
 	if dryRun {
 		need.use, need.tellNothing = vault.Look, true
@@ -59,7 +63,7 @@ func (a *app) rotate(ctx context.Context, dryRun bool) (rekeyReport, error) {
 	if err != nil {
 		return rekeyReport{}, err
 	}
-	r.SKS = s.contents.SKS
+	r.SKS, r.Replicable = s.contents.SKS, replicable
 	if dryRun {
 		key, err := s.store.Key(ctx, s.contents.SKS.KeyID)
 		if err == nil {

@@ -97,12 +97,14 @@ func (v *visit) keyAndGCM(ctx context.Context, s vault.SKS) {
 		return
 	}
 	v.key = key
-	unsafe, err := v.unsafe(ctx, s)
-	if err != nil {
+	switch info, err := v.attributes(ctx, s); {
+	case err != nil:
 		v.fail("attributes", err)
-	} else if len(unsafe) > 0 {
-		v.warn("attributes", "the key is "+strings.Join(unsafe, ", "), "make a new one with 'ssovault -config --new-key'")
-	} else {
+	case len(info.Unsafe) > 0:
+		v.warn("attributes", "the key is "+strings.Join(info.Unsafe, ", "), "make a new one with 'ssovault -config --new-key'")
+	case info.Replicable:
+		v.ok("attributes", "the key can leave the HSM only wrapped by a key that its security officer trusts")
+	default:
 		v.ok("attributes", "the key cannot leave the HSM")
 	}
 	iv, err := key.Convention(ctx)
@@ -123,19 +125,19 @@ func (v *visit) keyAndGCM(ctx context.Context, s vault.SKS) {
 	v.ok("proof", "this is the key that sealed the files")
 }
 
-// unsafe reads the key's attributes back.
-func (v *visit) unsafe(ctx context.Context, s vault.SKS) ([]string, error) {
+// attributes reads back what the key is.
+func (v *visit) attributes(ctx context.Context, s vault.SKS) (sks.KeyInfo, error) {
 	keeper, ok := v.store.(sks.Keeper)
 	if !ok {
-		return nil, nil
+		return sks.KeyInfo{}, nil
 	}
 	keys, err := keeper.List(ctx, s.KeyLabel)
 	for _, k := range keys {
 		if k.ID == s.KeyID {
-			return k.Unsafe, err
+			return k, err
 		}
 	}
-	return nil, err
+	return sks.KeyInfo{}, err
 }
 
 // roundTrip seals and opens random bytes.

@@ -69,6 +69,8 @@ type Sealer interface {
 type KeyInfo struct {
 	ID    KeyID  `json:"id"`
 	Label string `json:"label"`
+	// Replicable: it may leave the token, wrapped by a trusted key alone.
+	Replicable bool `json:"replicable,omitempty"`
 	// Unsafe names attributes that a sealing key must not have, as read back
 	// from the token: "extractable", "not sensitive" …
 	Unsafe []string `json:"unsafe,omitempty"`
@@ -84,6 +86,9 @@ type Key interface {
 type NewKey struct {
 	ID    KeyID
 	Label string
+	// Replicable lets the key leave the token wrapped by a key that the security
+	// officer trusts (CKA_WRAP_WITH_TRUSTED), and in no other way.
+	Replicable bool
 }
 
 // A Store holds sealing keys. Its methods may be called by one goroutine at a

@@ -21,6 +21,9 @@ type Plan struct {
 	SKS *SKS
 	// KeepKey goes on with the key that SKS names, instead of making one.
 	KeepKey bool
+	// Replicable makes the new key one that may move to a token that this one's
+	// security officer trusts.
+	Replicable bool
 	// Leaf is the DER certificate that is kept beside the key, or nil.
 	Leaf []byte
 	// PIN becomes BASE/sks.pin, unless it is empty.
@@ -71,7 +74,7 @@ func (f *Folder) Configure(ctx context.Context, p Plan, store sks.Store, token s
 		return Outcome{}, err
 	}
 	save.Generation = known
-	key, err := f.keyFor(ctx, &s, p.KeepKey, store, PendingKey{
+	key, err := f.keyFor(ctx, &s, p, store, PendingKey{
 		Library: s.Library, Label: token.Label, Serial: token.Serial, Instance: s.Instance, Generation: known,
 	})
 	if err != nil {
@@ -97,8 +100,8 @@ func (f *Folder) Configure(ctx context.Context, p Plan, store sks.Store, token s
 }
 
 // keyFor finds the key that s names, or makes one and completes s.
-func (f *Folder) keyFor(ctx context.Context, s *SKS, keep bool, store sks.Store, announcement PendingKey) (sks.Key, error) {
-	if keep {
+func (f *Folder) keyFor(ctx context.Context, s *SKS, p Plan, store sks.Store, announcement PendingKey) (sks.Key, error) {
+	if p.KeepKey {
 		key, err := store.Key(ctx, s.KeyID)
 		if err != nil {
 			return nil, fault.Wrap(fault.Unreachable, err, "find the key %q (id %s)", s.KeyLabel, s.KeyID)
@@ -117,7 +120,7 @@ func (f *Folder) keyFor(ctx context.Context, s *SKS, keep bool, store sks.Store,
 	if err := f.announce(announcement); err != nil {
 		return nil, err
 	}
-	key, err := store.Create(ctx, sks.NewKey{ID: s.KeyID, Label: s.KeyLabel})
+	key, err := store.Create(ctx, sks.NewKey{ID: s.KeyID, Label: s.KeyLabel, Replicable: p.Replicable})
 	if err == nil {
 		s.Proof, err = sks.Prove(ctx, key)
 	}

@@ -23,7 +23,8 @@ type Rekeying struct {
 	// SKS is how the new key will be reached. Its key is for Rekey to fill.
 	SKS SKS
 	// Newest is the highest generation that the token before remembers.
-	Newest uint64
+	Newest     uint64
+	Replicable bool // see Plan
 	// PIN becomes BASE/sks.pin, unless it is empty.
 	PIN secret.Value
 	Now time.Time
@@ -107,7 +108,7 @@ func (f *Folder) Rekey(ctx context.Context, r Rekeying, store sks.Store, token s
 	}
 	s := r.SKS.WithoutKey()
 	s.Label, s.Serial = token.Label, token.Serial
-	p := Plan{Settings: r.Settings, SKS: &s, PIN: r.PIN, Present: r.Contents, Generation: r.Newest, Now: r.Now}
+	p := Plan{Settings: r.Settings, SKS: &s, PIN: r.PIN, Present: r.Contents, Generation: r.Newest, Replicable: r.Replicable, Now: r.Now}
 	p.Leaf, out.NoCertificate = f.Leaf(r.Settings)
 	if out.KeptPIN, err = f.keepReplacedPIN(r.PIN, r.Now); err != nil {
 		return out, err

@@ -116,7 +116,7 @@ func (d *dialog) plan(now *vault.Contents) vault.Plan {
 	if d.sks == nil {
 		return p
 	}
-	p.SKS, p.KeepKey, p.Leaf = d.describedSKS(), d.sks.keepKey, d.sks.leaf
+	p.SKS, p.KeepKey, p.Leaf, p.Replicable = d.describedSKS(), d.sks.keepKey, d.sks.leaf, d.Replicable
 	if d.sks.source == pin.Default && (d.sks.pinTyped || !d.hadPINFile()) {
 		p.PIN = d.sks.pin
 	}
@@ -135,6 +135,9 @@ func (d *dialog) sayPlan(r Result) {
 	case r.NewKey:
 		d.say("Making a key in the token, sealing the settings and opening them again …")
 	default:
+		if d.Replicable {
+			d.say("The key that is there stays as it is; --new-key --replicable makes another one.")
+		}
 		d.say("Sealing the settings and opening them again …")
 	}
 }

@@ -32,6 +32,9 @@ type Wizard struct {
 
 	// NewKey makes a new key although type and token stay.
 	NewKey bool
+	// Replicable makes a new key one that may move to a token that this one's
+	// security officer trusts.
+	Replicable bool
 	// DisableSKS keeps the settings in the clear and asks nothing about SKS.
 	DisableSKS bool
 	// TryPIN logs in with the stored PIN although it was refused before.

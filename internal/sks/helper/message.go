@@ -46,16 +46,17 @@ var doing = map[op]string{
 // request is the head of a message to the helper. PINs, plaintexts, boxes and
 // certificates are its payload.
 type request struct {
-	Op       op
-	Access   *sks.Access
-	Library  string
-	Wait     time.Duration
-	ID       sks.KeyID
-	Label    string // also the prefix of a list
-	IV       sks.IVConvention
-	AAD      int // so much of the payload is AAD
-	Instance string
-	Mark     sks.Mark
+	Op         op
+	Access     *sks.Access
+	Library    string
+	Wait       time.Duration
+	ID         sks.KeyID
+	Label      string // also the prefix of a list
+	Replicable bool
+	IV         sks.IVConvention
+	AAD        int // so much of the payload is AAD
+	Instance   string
+	Mark       sks.Mark
 }
 
 // Walk implements isolate.Message.
@@ -66,6 +67,7 @@ func (r *request) Walk(f *isolate.Fields) {
 	isolate.Number(f, &r.Wait)
 	f.Bytes(r.ID[:])
 	isolate.Text(f, &r.Label)
+	f.Flag(&r.Replicable)
 	isolate.Number(f, &r.IV)
 	isolate.Number(f, &r.AAD)
 	isolate.Text(f, &r.Instance)
@@ -123,6 +125,7 @@ func token(f *isolate.Fields, t *sks.Token) {
 func info(f *isolate.Fields, k *sks.KeyInfo) {
 	f.Bytes(k.ID[:])
 	isolate.Text(f, &k.Label)
+	f.Flag(&k.Replicable)
 	isolate.List(f, &k.Unsafe, func(s *string) { isolate.Text(f, s) })
 }
 

@@ -64,7 +64,7 @@ func (s *server) handle(ctx context.Context, req request, payload []byte, resp *
 		key, err := s.store.Key(ctx, req.ID)
 		return nil, s.hold(key, err, resp)
 	case opCreate:
-		key, err := s.store.Create(ctx, sks.NewKey{ID: req.ID, Label: req.Label})
+		key, err := s.store.Create(ctx, sks.NewKey{ID: req.ID, Label: req.Label, Replicable: req.Replicable})
 		return nil, s.hold(key, err, resp)
 	case opConvention, opSeal, opOpen:
 		return s.use(ctx, req, payload, resp)

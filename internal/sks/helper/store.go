@@ -23,7 +23,7 @@ func (s *store) Key(ctx context.Context, id sks.KeyID) (sks.Key, error) {
 }
 
 func (s *store) Create(ctx context.Context, spec sks.NewKey) (sks.Key, error) {
-	resp, _, err := ask(ctx, s.process, s.timeouts.Make, request{Op: opCreate, ID: spec.ID, Label: spec.Label})
+	resp, _, err := ask(ctx, s.process, s.timeouts.Make, request{Op: opCreate, ID: spec.ID, Label: spec.Label, Replicable: spec.Replicable})
 	return s.key(resp, err)
 }
 

@@ -93,7 +93,7 @@ func (s *Store) Create(_ context.Context, spec sks.NewKey) (sks.Key, error) {
 		return nil, err
 	}
 	if m == nil {
-		m = &material{info: sks.KeyInfo{ID: spec.ID, Label: spec.Label}, bytes: newBytes()}
+		m = &material{info: sks.KeyInfo{ID: spec.ID, Label: spec.Label, Replicable: spec.Replicable}, bytes: newBytes()}
 		s.device.keys = append(s.device.keys, m)
 	}
 	return &key{store: s, id: spec.ID, info: s.info(m)}, nil

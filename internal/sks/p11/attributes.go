@@ -42,7 +42,7 @@ var errNotOurs = errors.New("the key's id is not 16 bytes long")
 
 // readInfo reads back what a key is.
 func (s *Store) readInfo(object pkcs11.ObjectHandle) (info sks.KeyInfo, err error) {
-	types := []uint{pkcs11.CKA_ID, pkcs11.CKA_LABEL, pkcs11.CKA_VALUE_LEN}
+	types := []uint{pkcs11.CKA_ID, pkcs11.CKA_LABEL, pkcs11.CKA_VALUE_LEN, pkcs11.CKA_WRAP_WITH_TRUSTED}
 	for _, d := range demands {
 		types = append(types, d.attribute)
 	}
@@ -55,12 +55,16 @@ func (s *Store) readInfo(object pkcs11.ObjectHandle) (info sks.KeyInfo, err erro
 	}
 	copy(info.ID[:], values[pkcs11.CKA_ID])
 	info.Label = string(values[pkcs11.CKA_LABEL])
-	if n, told := library.Ulong(values[pkcs11.CKA_VALUE_LEN]); told && n*8 != keyBits {
+	// SoftHSM keeps no length of a key that was unwrapped.
+	if n, told := library.Ulong(values[pkcs11.CKA_VALUE_LEN]); told && n != 0 && n*8 != keyBits {
 		info.Unsafe = append(info.Unsafe, fmt.Sprintf("%d bits", n*8))
 	}
+	leaves, guarded := values[pkcs11.CKA_EXTRACTABLE], values[pkcs11.CKA_WRAP_WITH_TRUSTED]
+	info.Replicable = len(leaves) > 0 && leaves[0] != 0 && len(guarded) > 0 && guarded[0] != 0
 	for _, d := range demands {
 		v := values[d.attribute]
 		switch {
+		case d.attribute == pkcs11.CKA_EXTRACTABLE && info.Replicable:
 		case len(v) == 0 && d.must:
 			info.Unsafe = append(info.Unsafe, "perhaps "+d.unsafe+" (the token does not tell)")
 		case len(v) > 0 && (v[0] != 0) != d.want:

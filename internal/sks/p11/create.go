@@ -31,7 +31,7 @@ func (s *Store) Create(ctx context.Context, spec sks.NewKey) (sks.Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = k.settle(ctx); err == nil {
+	if err = k.settle(ctx, spec); err == nil {
 		return k, nil
 	}
 	if made {
@@ -87,13 +87,13 @@ func (s *Store) makeOnce(spec sks.NewKey) (k *key, made bool, err error) {
 // sealingKey is the whole template. crypto11's own would let the key wrap and
 // be modified.
 func sealingKey(spec sks.NewKey) map[crypto11.AttributeType]any {
-	return map[crypto11.AttributeType]any{
+	template := map[crypto11.AttributeType]any{
 		crypto11.CkaId:          spec.ID[:],
 		crypto11.CkaLabel:       spec.Label,
 		crypto11.CkaToken:       true,
 		crypto11.CkaPrivate:     true,
 		crypto11.CkaSensitive:   true,
-		crypto11.CkaExtractable: false,
+		crypto11.CkaExtractable: spec.Replicable,
 		crypto11.CkaModifiable:  false,
 		crypto11.CkaEncrypt:     true,
 		crypto11.CkaDecrypt:     true,
@@ -103,10 +103,14 @@ func sealingKey(spec sks.NewKey) map[crypto11.AttributeType]any {
 		crypto11.CkaVerify:      false,
 		crypto11.CkaDerive:      false,
 	}
+	if spec.Replicable {
+		template[crypto11.CkaWrapWithTrusted] = true
+	}
+	return template
 }
 
 // settle reads the key's attributes back and proves AES/GCM with it.
-func (k *key) settle(ctx context.Context) (err error) {
+func (k *key) settle(ctx context.Context, spec sks.NewKey) (err error) {
 	if k.handle, err = k.store.oneKey(k.info.ID); err != nil {
 		return k.store.fault(err, "find the new key again")
 	}
@@ -116,6 +120,10 @@ func (k *key) settle(ctx context.Context) (err error) {
 	if len(k.info.Unsafe) > 0 {
 		return fault.New(fault.NotPermitted, "token %s made an unsafe key: %s", k.store.token, strings.Join(k.info.Unsafe, ", ")).
 			With("ask the device's provider why new keys do not get the attributes that were asked for")
+	}
+	if k.info.Replicable != spec.Replicable {
+		return fault.New(fault.NotPermitted, "token %s made a key that is replicable: %t; %t was asked for", k.store.token, k.info.Replicable, spec.Replicable).
+			With("a key of this id was there already, or the token does not know CKA_WRAP_WITH_TRUSTED: make the key without --replicable, and use the device's own cloning")
 	}
 	_, err = k.Convention(ctx)
 	return err

@@ -109,3 +109,19 @@ func closed(t *testing.T, s Store) {
 	_, err = s.Recall(t.Context(), "000000000001")
 	wantCause(t, err, fault.Unreachable)
 }
+
+func keyIsReplicable(t *testing.T, s Store) {
+	made, err := s.Create(t.Context(), sks.NewKey{ID: sks.NewKeyID(), Label: Label, Replicable: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info := made.Info(); !info.Replicable || len(info.Unsafe) != 0 {
+		t.Errorf("made %+v", info)
+	}
+	if info := create(t, s).Info(); info.Replicable {
+		t.Errorf("made without being asked: %+v", info)
+	}
+	text := random(20)
+	iv, box := seal(t, made, text, nil)
+	mustOpen(t, made, iv, box, nil, text)
+}

@@ -31,6 +31,7 @@ func Test(t *testing.T, fresh func(t *testing.T) sks.Store) {
 		{"a key is found by its id", keyIsFound},
 		{"a key that is not there is missing", keyIsMissing},
 		{"a key is made once", keyIsMadeOnce},
+		{"a replicable key leaves wrapped by trusted keys alone", keyIsReplicable},
 		{"keys are listed by their labels", keysAreListed},
 		{"a removed key is missing", keyIsRemoved},
 		{"a box opens, of any size", sizes},
