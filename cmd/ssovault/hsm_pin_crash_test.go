@@ -1,8 +1,8 @@
 package main
 
 import (
-	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -53,45 +53,21 @@ var pinCrashes = []pinCrash{
 }
 
 func TestPINCrashes(t *testing.T) {
-	sysfault := p11test.Sysfault(t)
-	injections := []injection{
-		fileFault(sysfault, "kill"), fileFault(sysfault, "ENOSPC"), fileFault(sysfault, "ENOSPC+"), fileFault(sysfault, "EIO"),
-		tokenFault("kill"), tokenFault("kill-after"), tokenFault("return 0x30"), tokenFault("after 0x30"),
-	}
 	for _, w := range pinCrashes {
 		p := newPINScene(t) // sets a variable, so not in the parallel part
 		t.Run(w.name, func(t *testing.T) {
 			t.Parallel()
 			p.t = t
-			pristine := newPristine(p.connector)
-			for _, i := range injections {
-				pristine.restore()
-				if o := execute(t, i.wrap(p.connector, 0, w.args(p))); o.code != 0 {
-					t.Fatalf("without a fault: exit %d\n%s", o.code, o.stderr)
-				}
-				n := i.count(p.connector)
-				if n < 5 {
-					t.Fatalf("%s: only %d calls were counted", i.name, n)
-				}
-				t.Logf("%s: %d points", i.name, n)
-				for at := 1; at <= n && !t.Failed(); at++ {
-					pristine.restore()
-					w.crash(p, i, at)
-				}
-			}
+			sweep(p.connector, w.name, everyFault(t), newPristine(p.connector).restore,
+				func(i injection, n int) *exec.Cmd { return i.wrap(p.connector, n, w.args(p)) },
+				func(point string, o outcome) { w.crash(p, point, o) })
 		})
 	}
 }
 
-// crash runs the command with one fault, then resumes, and starts.
-func (w pinCrash) crash(p *pinScene, i injection, n int) {
+// crash looks at what a run with one fault has left: it resumes, and starts.
+func (w pinCrash) crash(p *pinScene, point string, o outcome) {
 	p.t.Helper()
-	point := fmt.Sprintf("%s, %s at call %d", w.name, i.name, n)
-	o := execute(p.t, i.wrap(p.connector, n, w.args(p)))
-	p.module.Plan()
-	if o.code == 125 {
-		p.t.Fatalf("%s: %s", point, o.stderr)
-	}
 	// A start before the change is finished works, or spends no try.
 	before := p.run("run", "--", "/bin/true")
 	if before.code != 0 && before.code != 22 {
