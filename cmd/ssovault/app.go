@@ -101,6 +101,7 @@ func (a *app) rootCommand() *cobra.Command {
 	group("keep", a.backupCommand(), a.restoreCommand(), a.recoveryCommand(), a.rotateCommand(), a.migrateCommand())
 	group("hsm", a.hsmCommand(), a.keyCommand(), a.explainCommand())
 	group("look", a.statusCommand(), a.doctorCommand(), a.inspectCommand(), a.supportCommand(), a.versionCommand())
+	a.completeTokens(root)
 	return root
 }
 

@@ -152,3 +152,18 @@ func TestReplicableKeysStay(t *testing.T) {
 		}
 	}
 }
+
+// The shell completes the labels of tokens, without a login.
+func TestTokensAreCompleted(t *testing.T) {
+	k := p11test.Token(t)
+	m := p11test.Faulty(t, k.Library)
+	s := newAdminScene(t, k, m.Path)
+	for _, args := range [][]string{{"key", "list", "--token", ""}, {"hsm", "replicate", "--from", ""}, {"migrate", "--to", ""}, {"hsm", "pin", "change", "--token", ""}} {
+		if o := s.try(append([]string{"__complete"}, args...)...); !strings.Contains(o.stdout, k.Label+"\tserial "+k.Serial) || !strings.Contains(o.stdout, ":4\n") {
+			t.Errorf("%v: exit %d\n%s%s", args, o.code, o.stdout, o.stderr)
+		}
+	}
+	if n := m.CallsOf("C_Login"); n != 0 {
+		t.Errorf("%d logins", n)
+	}
+}

@@ -107,7 +107,7 @@ func (t tokenFlags) uri() (u hsm.URI, ok bool, err error) {
 	return u, true, err
 }
 
-// libraryOf chooses the library, in the order of SPEC 10.
+// libraryOf chooses the library: what the call names comes before what lies around.
 func (t tokenFlags) libraryOf(p site) (string, error) {
 	u, _, err := t.uri()
 	if err != nil {
