@@ -2,6 +2,7 @@ package backup
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -24,6 +25,10 @@ type unframes struct {
 	left   []byte        // of now
 	stream *zstd.Decoder // from here on
 	err    error         // for every further Read
+	// late is that of a frame whose checksum does not fit. Its content is given
+	// on, so that the manifest's digests name every file that is damaged, and the
+	// error comes at the end.
+	late error
 }
 
 // packed is one frame on its way.
@@ -158,7 +163,12 @@ func (u *unframes) next() {
 	}
 	u.now = <-u.queue // closed only behind one that is the last
 	<-u.now.ready
+	first := u.left == nil
 	switch {
+	case !first && errors.Is(u.now.err, zstd.ErrCRCMismatch) && len(u.now.plain) > 0:
+		u.left, u.late = u.now.plain, u.now.err
+	case u.now.err == io.EOF && u.late != nil:
+		u.err = u.late
 	case u.now.stream:
 		// A new one: what is in DecodeAll's memory now is bound to this size.
 		u.stream, u.err = zstd.NewReader(u.in, zstd.WithDecoderMaxMemory(decoderMemory), zstd.WithDecoderMaxWindow(decoderMemory),
