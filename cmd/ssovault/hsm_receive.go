@@ -27,6 +27,9 @@ func (d *desk) receive(ctx context.Context, k onItsWay, peer identity, replicabl
 			}
 			return made, err
 		}
+		if err := v.noTwin(ctx, n.Attributes, k.kcv.String()); err != nil {
+			return made, err
+		}
 		private, err := v.privateOf(ctx, peer)
 		if err != nil {
 			return made, err

@@ -52,6 +52,11 @@ readable; and P and M are fixed when a key is made.
 			if err != nil {
 				return err
 			}
+			if on&takesApart != 0 {
+				if err := v.noTwin(cmd.Context(), on, k.KCV); err != nil {
+					return err
+				}
+			}
 			if k, err = v.Set(cmd.Context(), k, on, off); err != nil {
 				return err
 			}

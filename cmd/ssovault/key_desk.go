@@ -99,32 +99,71 @@ func (d *desk) place(ctx context.Context, k admin.NewKey, key hsm.Key, kcv hsm.K
 		})
 		return made, err
 	}
+	if k.Attributes.Has(hsm.Trusted) {
+		if err := d.noUnwrapper(ctx, kcv); err != nil {
+			return made, err
+		}
+	}
 	return d.store(ctx, &k, func(v *visit) (admin.Key, error) {
 		if err := v.absent(ctx, k.Label); err != nil { // somebody may have made it since
 			return admin.Key{}, err
 		}
-		if err := v.noTwin(ctx, k, kcv); err != nil {
+		if err := v.noTwin(ctx, k.Attributes, kcv.String()); err != nil {
 			return admin.Key{}, err
 		}
 		return v.Place(ctx, k, key.Value, kcv, false)
 	})
 }
 
+// takesApart are the attributes by which a key takes apart what is wrapped under
+// another one of its value, or can be given what it needs for that.
+const takesApart = hsm.Unwrap | hsm.Decrypt | hsm.Modifiable
+
+// twinAdvice says what such a pair is for.
+const twinAdvice = "nothing was changed; a wrapping key is trusted in the token that keys leave, and unwraps (U) in the one where they arrive"
+
 // noTwin refuses a key that could take apart what leaves under a trusted wrapper
 // of the same value in the same token: with both, whoever has the user PIN wraps
-// a key and unwraps it again as one that can be read.
-func (v *visit) noTwin(ctx context.Context, k admin.NewKey, kcv hsm.KCV) error {
-	if k.Attributes&(hsm.Unwrap|hsm.Decrypt) == 0 {
+// a key and unwraps it again as one that can be read. A check value that nobody
+// knows ("") may be any wrapper's.
+func (v *visit) noTwin(ctx context.Context, attributes hsm.Attributes, kcv string) error {
+	if attributes&takesApart == 0 {
 		return nil
 	}
 	all, err := v.secretKeys(ctx, "")
 	for _, one := range all {
-		if err == nil && one.Attributes.Has(hsm.Trusted) && one.KCV == kcv.String() {
-			return fault.New(fault.Usage, "the token %s has a trusted wrapper of the same value, %s, and the key could take apart what is wrapped under it", oneLine(v.token.String()), one).
-				With("nothing was stored; a wrapping key is trusted in the token that keys leave, and unwraps (U) in the one where they arrive")
+		if err == nil && one.Attributes.Has(hsm.Trusted) && (kcv == "" || one.KCV == "" || one.KCV == kcv) {
+			is := "of the same value"
+			if one.KCV == "" || kcv == "" {
+				is = "that may be of the same value (its KCV, or the other key's, is not told)"
+			}
+			return fault.New(fault.Usage, "the token %s has a trusted wrapper %s, %s, and the key could take apart what is wrapped under it", oneLine(v.token.String()), is, one).
+				With(twinAdvice)
 		}
 	}
 	return err
+}
+
+// noUnwrapper refuses a trusted wrapper whose value a key of the user's has that
+// could take apart what is wrapped. The security officer does not see such
+// keys: it takes the user's PIN, from --pin-source.
+func (d *desk) noUnwrapper(ctx context.Context, kcv hsm.KCV) error {
+	if d.app.pinSource == "" {
+		d.warn("whether the token has a private key of the same value, which could take apart what is wrapped under this one, was not looked at: --pin-source lets ssovault look as the user")
+		return nil
+	}
+	user := &desk{app: d.app, flags: d.flags, role: sks.RoleUser}
+	defer user.end()
+	return user.with(ctx, func(v *visit) error {
+		all, err := v.secretKeys(ctx, "")
+		for _, one := range all {
+			if err == nil && one.Attributes&takesApart != 0 && !one.Attributes.Has(hsm.Trusted) && one.KCV == kcv.String() {
+				return fault.New(fault.Usage, "the token %s has a key of the same value, %s, which could take apart what is wrapped under a trusted one", oneLine(v.token.String()), one).
+					With(twinAdvice)
+			}
+		}
+		return err
+	})
 }
 
 // store brings a key in by put, which may still name it. When the answer is lost on the way it logs in

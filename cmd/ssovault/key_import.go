@@ -124,6 +124,9 @@ func (a *app) importKey(ctx context.Context, path string, o importOptions) error
 		if wrapper.Known.Has(hsm.Unwrap) && !wrapper.Attributes.Has(hsm.Unwrap) {
 			return made, fault.New(fault.Usage, "the key %s may not unwrap: it lacks %s", wrapper, hsm.Unwrap.Names())
 		}
+		if err := v.noTwin(ctx, k.Attributes, x.KCV.String()); err != nil {
+			return made, err
+		}
 		return v.Unwrap(ctx, k, x.Wrapped, wrapper, x.Mechanism, x.KCV)
 	})
 	if err != nil {
