@@ -148,6 +148,9 @@ func (a *app) generate(ctx context.Context, o generateOptions, k admin.NewKey) e
 	report := generateReport{Present: len(there) > 0}
 	if report.Present {
 		report.keyReport = reportOf(there[0])
+		for _, other := range differences(there, k) {
+			a.warn("the key that is there is not what was asked for: " + other)
+		}
 	} else {
 		made, err := v.generate(ctx, k)
 		if err != nil {
@@ -166,6 +169,28 @@ func (a *app) generate(ctx context.Context, o generateOptions, k admin.NewKey) e
 		fmt.Fprintf(a.out, "generated in the token %s:\n", oneLine(v.token.String()))
 	}
 	return report.print(a.out)
+}
+
+// differences says in what keys of a label are not the one that was asked for.
+// What a token does not tell is not counted.
+func differences(there []admin.Key, want admin.NewKey) (all []string) {
+	if len(there) > 1 {
+		all = append(all, fmt.Sprintf("there are %d of that label", len(there)))
+	}
+	is := there[0]
+	if is.Type != "" && is.Type != string(want.Type) {
+		all = append(all, "its type is "+is.Type)
+	}
+	if is.Bits != 0 && int(is.Bits) != want.Bits {
+		all = append(all, fmt.Sprintf("it has %d bits", is.Bits))
+	}
+	if more := is.Attributes &^ want.Attributes; more != 0 {
+		all = append(all, "it has "+more.Names())
+	}
+	if less := want.Attributes &^ is.Attributes & is.Known; less != 0 {
+		all = append(all, "it lacks "+less.Names())
+	}
+	return all
 }
 
 // generate makes a key. When the answer is lost it says under which id the key

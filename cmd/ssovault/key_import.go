@@ -158,5 +158,9 @@ func (v *visit) present(ctx context.Context, label string, kcv hsm.KCV) (k admin
 	if len(there) == 1 && there[0].KCV == kcv.String() {
 		return there[0], true, nil
 	}
+	if len(there) == 1 && there[0].KCV == "" {
+		return k, false, fault.New(fault.Usage, "the token %s has a key %s, and does not tell its KCV: whether it is this one cannot be seen", oneLine(v.token.String()), there[0]).
+			With("nothing was stored; take another label, or make sure which key that is")
+	}
 	return k, false, v.absent(ctx, label)
 }
