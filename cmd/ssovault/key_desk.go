@@ -124,24 +124,31 @@ const twinAdvice = "nothing was changed; a wrapping key is trusted in the token 
 
 // noTwin refuses a key that could take apart what leaves under a trusted wrapper
 // of the same value in the same token: with both, whoever has the user PIN wraps
-// a key and unwraps it again as one that can be read. A check value that nobody
-// knows ("") may be any wrapper's.
+// a key and unwraps it again as one that can be read. A key whose check value
+// nobody knows ("") may be any wrapper's twin. A wrapper of which the token tells
+// none is only warned of, or nothing could come into such a token any more.
 func (v *visit) noTwin(ctx context.Context, attributes hsm.Attributes, kcv string) error {
 	if attributes&takesApart == 0 {
 		return nil
 	}
 	all, err := v.secretKeys(ctx, "")
+	if err != nil {
+		return err
+	}
 	for _, one := range all {
-		if err == nil && one.Attributes.Has(hsm.Trusted) && (kcv == "" || one.KCV == "" || one.KCV == kcv) {
-			is := "of the same value"
-			if one.KCV == "" || kcv == "" {
-				is = "that may be of the same value (its KCV, or the other key's, is not told)"
-			}
-			return fault.New(fault.Usage, "the token %s has a trusted wrapper %s, %s, and the key could take apart what is wrapped under it", oneLine(v.token.String()), is, one).
+		switch {
+		case !one.Attributes.Has(hsm.Trusted):
+		case kcv == "":
+			return fault.New(fault.Usage, "the token %s has a trusted wrapper %s, and does not tell the KCV of the key, which could take apart what is wrapped if it has the same value", oneLine(v.token.String()), one).
 				With(twinAdvice)
+		case one.KCV == kcv:
+			return fault.New(fault.Usage, "the token %s has a trusted wrapper of the same value, %s, and the key could take apart what is wrapped under it", oneLine(v.token.String()), one).
+				With(twinAdvice)
+		case one.KCV == "":
+			v.warn(fmt.Sprintf("the token %s tells no KCV of the trusted wrapper %s: whether this key has the same value, and could take apart what is wrapped under it, cannot be seen", oneLine(v.token.String()), one))
 		}
 	}
-	return err
+	return nil
 }
 
 // noUnwrapper refuses a trusted wrapper whose value a key of the user's has that
