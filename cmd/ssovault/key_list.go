@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"ssovault/internal/fault"
+	"ssovault/internal/hsm/admin"
 )
 
 func (a *app) keyListCommand() *cobra.Command {
@@ -54,23 +56,32 @@ func (a *app) keyShowCommand() *cobra.Command {
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: completeLabels,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.name(args); err != nil {
-				return err
-			}
-			v, err := a.enter(cmd.Context(), o.tokenFlags)
+			v, k, err := a.lookAtKey(cmd.Context(), o, args)
 			if err != nil {
 				return err
 			}
 			defer v.Close()
-			k, err := v.key(cmd.Context(), o, true)
-			if err != nil {
-				return err
-			}
 			return v.print(k, o.asJSON)
 		},
 	}
 	o.registerID(c)
 	return c
+}
+
+// lookAtKey logs in and finds the one key that a call names. The caller closes
+// the visit.
+func (a *app) lookAtKey(ctx context.Context, o keyFlags, args []string) (v *visit, k admin.Key, err error) {
+	if err = o.name(args); err != nil {
+		return nil, k, err
+	}
+	if v, err = a.enter(ctx, o.tokenFlags); err != nil {
+		return nil, k, err
+	}
+	if k, err = v.key(ctx, o, true); err != nil {
+		v.Close()
+		return nil, k, err
+	}
+	return v, k, nil
 }
 
 func (a *app) keyKCVCommand() *cobra.Command {
@@ -86,18 +97,12 @@ prints nothing else.`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: completeLabels,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.name(args); err != nil {
-				return err
-			}
-			v, err := a.enter(cmd.Context(), o.tokenFlags)
+			v, k, err := a.lookAtKey(cmd.Context(), o, args)
 			if err != nil {
 				return err
 			}
 			defer v.Close()
-			k, err := v.key(cmd.Context(), o, true)
 			switch {
-			case err != nil:
-				return err
 			case k.KCV == "":
 				return fault.New(fault.Usage, "the token %s tells no check value of the key %s, and it cannot be calculated", oneLine(v.token.String()), k).
 					With("it takes a secret AES or DES3 key that may encrypt (E), and AES-ECB or DES3-ECB: 'ssovault hsm mechanisms' shows whether the token offers it")
