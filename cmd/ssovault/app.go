@@ -25,6 +25,7 @@ type app struct {
 	out    *output
 	err    io.Writer
 	hidden pin.Hidden
+	helper *helper.Client
 	now    func() time.Time
 
 	base     string
@@ -44,8 +45,8 @@ type app struct {
 	status int
 }
 
-func newApp(hidden pin.Hidden) *app {
-	a := &app{in: os.Stdin, out: &output{File: os.Stdout}, err: os.Stderr, hidden: hidden, now: time.Now}
+func newApp(hidden pin.Hidden, device *helper.Client) *app {
+	a := &app{in: os.Stdin, out: &output{File: os.Stdout}, err: os.Stderr, hidden: hidden, helper: device, now: time.Now}
 	a.logFile = &logFile{fallback: a.err}
 	a.log = zerolog.New(a.logFile).With().Timestamp().Logger()
 	zerolog.TimestampFunc = func() time.Time { return a.now().UTC() }
@@ -181,7 +182,7 @@ func (a *app) device(f *vault.Folder) (vault.Device, error) {
 	return d, fault.Wrap(fault.Usage, err, "--pin-source")
 }
 
-func (a *app) dialer() sks.Dialer { return &helper.Client{} }
+func (a *app) dialer() sks.Dialer { return a.helper }
 
 // pins reads PIN sources; a person is asked where one sits at a terminal.
 func (a *app) pins(l vault.Layout, uid int) pin.Reader {
@@ -210,7 +211,7 @@ func (a *app) hideFirst(sources ...string) error {
 	if c, _ := f.Scan(vault.BoundIgnored); c.SKS.PIN.Kind == pin.KindEnv {
 		names = append(names, c.SKS.PIN.Arg)
 	}
-	return a.hidden.Hide(names...)
+	return a.hide(names)
 }
 
 // hideVariables starts ssovault again without the variable that holds the PIN,
@@ -223,6 +224,14 @@ func (a *app) hideVariables(s vault.SKS) error {
 		if source.Kind == pin.KindEnv {
 			names = append(names, source.Arg)
 		}
+	}
+	return a.hide(names)
+}
+
+// hide starts ssovault again without these variables, where they are set.
+func (a *app) hide(names []string) error {
+	if len(names) > 0 {
+		a.helper.Close()
 	}
 	return a.hidden.Hide(names...)
 }

@@ -136,8 +136,8 @@ func TestHostileBase(t *testing.T) {
 		}
 	}
 	c.must("set", "admin_port=9999")
-	out := c.must("run", "--", "/bin/sh", "-c", "id -u; id -G; cat $SSOVAULT_INSTANCE")
-	if !strings.HasPrefix(out, fmt.Sprintf("%d\n%d\n", nobody, nobody)) || !strings.Contains(out, "admin_port=9999") {
+	out := c.must("run", "--", "/bin/sh", "-c", "id -u; id -G; "+printChildren+"cat $SSOVAULT_INSTANCE")
+	if !strings.HasPrefix(out, fmt.Sprintf("%d\n%d\n\n", nobody, nobody)) || !strings.Contains(out, "admin_port=9999") {
 		t.Errorf("the service runs as and got:\n%s", out)
 	}
 	info, err := os.Stat(c.data("shared.encp"))

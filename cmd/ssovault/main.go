@@ -45,14 +45,25 @@ func run() int {
 		fmt.Fprintln(os.Stderr, "ssovault:", err)
 		return 1
 	}
+	args := translate(os.Args[1:])
+	device := &helper.Client{}
+	if waitedFor(commandIn(args)) {
+		device.Early()
+	}
 	// A second Ctrl-C ends the program at once, whatever it waits for.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	defer stop()
 
-	a := newApp(hidden)
+	a := newApp(hidden, device)
 	root := a.rootCommand()
-	root.SetArgs(translate(os.Args[1:]))
+	root.SetArgs(args)
 	err = root.ExecuteContext(ctx)
 	return a.report(err)
+}
+
+// waitedFor tells whether a service or a script waits for the command to bring
+// it the settings. Then the library's process starts beside everything else.
+func waitedFor(command string) bool {
+	return command == "run" || command == "unseal" || command == "get"
 }

@@ -117,6 +117,7 @@ func (a *app) start(ctx context.Context, s *session, c launch.Command, dir bool)
 	}
 	a.log.Info().Str("command", a.command).Str("mode", string(s.contents.Mode)).Uint64("generation", s.contents.Shared.Generation).
 		Str("path", c.Path).Msg("starting the service")
+	a.helper.Close() // or its process would be a child that the service does not know
 	if !dir {
 		return launch.Exec(c, s.plain)
 	}

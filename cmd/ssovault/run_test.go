@@ -77,6 +77,30 @@ func TestRunBecomesTheCommand(t *testing.T) {
 	}
 }
 
+// printChildren prints the children of a shell in a line, before it has any.
+const printChildren = `read children < /proc/$$/task/$$/children; echo "$children"; `
+
+// The service does not inherit the library's process, which is started before
+// it is known whether it will be needed.
+func TestServiceHasNoChildren(t *testing.T) {
+	c := newConnector(t)
+	c.configure()
+	sealed := newPristine(c)
+	for name, prepare := range map[string]func(){
+		"sealed":                func() {},
+		"PIN from a variable":   func() { c.setSKS("sks.pin", "env:HSM_PIN") },
+		"settings in the clear": func() { c.must("-disableSKS") },
+	} {
+		sealed.restore()
+		prepare()
+		cmd := c.command("run", "--", "/bin/sh", "-c", printChildren+"exit 7")
+		cmd.Env = append(cmd.Env, "HSM_PIN="+c.token.PIN)
+		if o := execute(t, cmd); o.code != 7 || o.stdout != "\n" {
+			t.Errorf("%s: children %q, exit %d\n%s", name, o.stdout, o.code, o.stderr)
+		}
+	}
+}
+
 // waitForCommand waits until the process has become a program of that name.
 func waitForCommand(t *testing.T, pid int, name string) {
 	t.Helper()

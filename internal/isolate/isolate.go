@@ -43,6 +43,11 @@ func (l Protocol) Start(p Program, library string) (*Process, error) {
 	if err := loadable(library); err != nil {
 		return nil, err
 	}
+	return l.spawn(p)
+}
+
+// spawn starts a process.
+func (l Protocol) spawn(p Program) (*Process, error) {
 	executable, env := p.Executable, p.Env
 	if executable == "" {
 		executable = "/proc/self/exe"

@@ -4,6 +4,7 @@ package helper
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"ssovault/internal/fault"
@@ -14,7 +15,13 @@ import (
 
 // Client reaches tokens through helper processes: one for each login. Its zero
 // value is ready. It may be used by several goroutines.
-type Client isolate.Program
+type Client struct {
+	isolate.Program
+
+	mu     sync.Mutex
+	early  *isolate.Early // nil when there is none, or it was used
+	ending sync.WaitGroup // processes whose sessions were closed
+}
 
 var _ sks.Dialer = (*Client)(nil)
 
@@ -62,12 +69,45 @@ func (c *Client) Dial(ctx context.Context, a sks.Access, pin secret.Value) (sks.
 		p.Kill()
 		return nil, token, fault.New(fault.Unreachable, "%s: the helper process answered nonsense: no token", doing[opDial])
 	}
-	return &store{process: p, timeouts: a.Timeouts}, token, nil
+	return &store{process: p, timeouts: a.Timeouts, ending: &c.ending}, token, nil
 }
 
-// start starts a helper process.
+// Early starts the helper process of the next login now, beside what the caller
+// does before it. Whoever calls it calls Close.
+func (c *Client) Early() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.early == nil {
+		c.early = protocol.Early(c.Program)
+	}
+}
+
+// Close waits until every process of a closed Store has gone, and ends the one
+// that Early started for nothing. A caller that becomes another program would
+// leave them to it. The Client can still be used.
+func (c *Client) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.early != nil {
+		c.early.Discard()
+		c.early = nil
+	}
+	c.ending.Wait()
+}
+
+// start starts a helper process, or takes the one that is there.
 func (c *Client) start(library string) (*isolate.Process, error) {
-	return protocol.Start(isolate.Program(*c), library)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if early := c.early; early != nil {
+		c.early = nil
+		p, err := early.Start(library)
+		if err != nil {
+			early.Discard()
+		}
+		return p, err
+	}
+	return protocol.Start(c.Program, library)
 }
 
 // ask asks a helper one thing.

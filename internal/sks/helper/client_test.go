@@ -3,6 +3,7 @@ package helper_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"ssovault/internal/cryptoki"
 	"ssovault/internal/fault"
+	"ssovault/internal/isolate"
 	"ssovault/internal/p11test"
 	"ssovault/internal/secret"
 	"ssovault/internal/sks"
@@ -31,7 +33,7 @@ func impostor(t *testing.T, script string) (*helper.Client, string) {
 	if err := os.WriteFile(library, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return &helper.Client{Executable: path}, library
+	return &helper.Client{Program: isolate.Program{Executable: path}}, library
 }
 
 func TestHelperThatSendsNonsense(t *testing.T) {
@@ -70,6 +72,53 @@ func TestHelperThatSendsNonsense(t *testing.T) {
 				t.Errorf("%v does not say %q", err, c.says)
 			}
 		})
+	}
+}
+
+func TestHelperThatIsStartedEarly(t *testing.T) {
+	client, library := impostor(t, `echo $$ >> "$0.starts"; head -c 1 <&3 >/dev/null`)
+	starts := func() (pids []string) {
+		t.Helper()
+		b, err := os.ReadFile(client.Executable + ".starts")
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		return strings.Fields(string(b))
+	}
+	ask := func() {
+		t.Helper()
+		_, err := client.Tokens(t.Context(), library, sks.Timeouts{})
+		wantUnreachable(t, err)
+	}
+	client.Early()
+	client.Early()
+	ask()
+	if n := len(starts()); n != 1 {
+		t.Fatalf("%d processes for one question", n)
+	}
+	ask()
+	if n := len(starts()); n != 2 {
+		t.Fatalf("%d processes for two questions", n)
+	}
+	// One that is not needed ends, at the latest with the Client.
+	client.Early()
+	client.Close()
+	if _, err := client.Tokens(t.Context(), library+".none", sks.Timeouts{}); fault.Of(err) != fault.Unreachable {
+		t.Fatal(err)
+	}
+	client.Early()
+	if _, err := client.Tokens(t.Context(), library+".none", sks.Timeouts{}); fault.Of(err) != fault.Unreachable {
+		t.Fatal(err)
+	}
+	tasks, err := filepath.Glob("/proc/self/task/*/children")
+	if err != nil || len(tasks) == 0 {
+		t.Fatal(tasks, err)
+	}
+	for _, task := range tasks {
+		// A thread may have ended since.
+		if children, err := os.ReadFile(task); err == nil && len(children) != 0 {
+			t.Errorf("children %q are left", children)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package helper
 
 import (
 	"context"
+	"sync"
 
 	"ssovault/internal/fault"
 	"ssovault/internal/isolate"
@@ -12,6 +13,7 @@ import (
 type store struct {
 	process  *isolate.Process
 	timeouts sks.Timeouts
+	ending   *sync.WaitGroup // of the Client
 	closed   bool
 }
 
@@ -63,7 +65,8 @@ func (s *store) List(ctx context.Context, prefix string) ([]sks.KeyInfo, error) 
 }
 
 // Close ends the session in an orderly way, or by killing the helper when that
-// takes longer than a question may. It may be called twice.
+// takes longer than a question may. For the end of the process, which has
+// nothing more to do, it does not wait. It may be called twice.
 func (s *store) Close() error {
 	if s.closed {
 		return nil
@@ -73,7 +76,7 @@ func (s *store) Close() error {
 		return nil // killed and reaped when it failed
 	}
 	_, _, err := ask(context.Background(), s.process, s.timeouts.Question, request{Op: opClose})
-	s.process.End(s.timeouts.Question)
+	s.ending.Go(func() { s.process.End(s.timeouts.Question) })
 	return err
 }
 
