@@ -21,6 +21,7 @@ c "$work/delay.so" -O1 -fPIC -shared -fvisibility=hidden testdata/p11fault/*.c -
 javac -d "$work/classes" "$here/Start.java"
 CGO_ENABLED=1 go build -trimpath -o "$work/measure" ./testdata/bench/measure
 CGO_ENABLED=1 go build -trimpath -o "$work/bare" ./testdata/bench/bare
+CGO_ENABLED=1 go build -trimpath -o "$work/same" ./testdata/bench/same
 
 export SOFTHSM2_CONF=$work/softhsm2.conf
 printf 'directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\n' "$work/tokens" >"$SOFTHSM2_CONF"

@@ -18,7 +18,7 @@ const manySettings = 2000
 // calls counts the PKCS#11 calls of a start, with few settings and with many.
 func (s scene) calls() (*table, error) {
 	t := &table{}
-	t.add("PKCS#11 calls of run", "ssovault", "C", "Java")
+	t.add("PKCS#11 calls of run", "ssovault", "same calls", "Go", "C", "Java")
 	count := func() error {
 		settings, err := s.settings()
 		if err != nil {

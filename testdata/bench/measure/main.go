@@ -1,4 +1,4 @@
-// Command measure times ssovault beside the smallest C program and a Java
+// Command measure times ssovault beside the smallest Go and C programs and a Java
 // program that do the same, in turn within one run, and prints medians and
 // their ratios. It judges nothing. bench.sh sets the scene for it.
 package main

@@ -10,7 +10,8 @@ import (
 )
 
 // program is one of the competitors: what to put before "run BASE -- CMD" or
-// "unseal BASE".
+// "unseal BASE". One in Go makes the calls that ssovault makes; one in Go and
+// one in C make as few as open the settings.
 type program struct {
 	name   string
 	run    func(base string) []string
@@ -21,13 +22,16 @@ type program struct {
 const command = "/bin/true"
 
 func (s scene) programs() []program {
-	bare, least := s.path("bare"), s.path("start")
+	same, bare, least := s.path("same"), s.path("bare"), s.path("start")
 	// The two options are the ones by which a JVM starts fastest.
 	java := []string{"java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", s.path("classes"), "Start"}
 	return []program{
 		{"ssovault",
 			func(base string) []string { return []string{s.ssovault, "--base", base, "run", "--", command} },
 			func(base string) []string { return []string{s.ssovault, "--base", base, "unseal"} }},
+		{"same calls",
+			func(base string) []string { return []string{same, "run", base, command} },
+			func(base string) []string { return []string{same, "unseal", base} }},
 		{"Go",
 			func(base string) []string { return []string{bare, "run", base, command} },
 			func(base string) []string { return []string{bare, "unseal", base} }},
@@ -43,7 +47,7 @@ func (s scene) programs() []program {
 // starts times run and unseal, on SoftHSM itself and behind the delay.
 func (s scene) starts() (*table, error) {
 	t := &table{}
-	t.add("start, median of", "rounds", "ssovault", "Go", "C", "Java", "ssovault/Go", "ssovault/C", "Java/ssovault")
+	t.add("start, median of", "rounds", "ssovault", "same calls", "Go", "C", "Java", "ssovault/same calls", "ssovault/Go", "ssovault/C", "Java/ssovault")
 	for _, where := range []struct {
 		name, base string
 		rounds     int
@@ -62,8 +66,11 @@ func (s scene) starts() (*table, error) {
 			if err != nil {
 				return nil, err
 			}
-			t.add(what.name+where.name, strconv.Itoa(where.rounds), milliseconds(took[0]), milliseconds(took[1]), milliseconds(took[2]), milliseconds(took[3]),
-				ratio(took[0], took[1]), ratio(took[0], took[2]), ratio(took[3], took[0]))
+			row := []string{what.name + where.name, strconv.Itoa(where.rounds)}
+			for _, d := range took {
+				row = append(row, milliseconds(d))
+			}
+			t.add(append(row, ratio(took[0], took[1]), ratio(took[0], took[2]), ratio(took[0], took[3]), ratio(took[4], took[0]))...)
 		}
 	}
 	return t, nil
