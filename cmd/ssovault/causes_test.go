@@ -184,6 +184,10 @@ func TestEveryCause(t *testing.T) {
 		{"GCM taken away", plan("no-mechanism 0x1087"), 15, "f", "firmware"},
 		{"key store missing", func() { c.removeData("sso_keystore.pem") }, 16, "g", "sso_keystore.pem"},
 		{"metadata missing", func() { c.removeData("idp_metadata.xml") }, 16, "g", "idp_metadata.xml"},
+		{"key store missing, sks.properties malformed", func() {
+			c.removeData("sso_keystore.pem")
+			c.setSKS("sks.pin", "no source")
+		}, 16, "g", "sso_keystore.pem"},
 		{"wrong PIN", writePIN("0000\n", 0o600), 20, "20", "refused"},
 		{"PIN locked", plan("flags 0x00040000 0x0"), 21, "21", "locked"},
 		{"final try", plan("flags 0x00020000 0x0"), 20, "20", "--try-pin"},

@@ -198,3 +198,24 @@ func TestConfigGivesTheTerminalBack(t *testing.T) {
 		}
 	}
 }
+
+// A fresh start that fails leaves no copy of what is still in data/.
+func TestStartAfreshThatFails(t *testing.T) {
+	c := newConnector(t)
+	c.configure()
+	c.removeData("sks.properties")
+	args := []string{"-config", "-answers", c.bring("afresh", []byte(c.answers()+"start_afresh=y\n"))}
+	before := c.tree()
+	c.module.Plan("on C_GenerateKey * return 0x30")
+	if o := c.run(args...); o.code != 10 {
+		t.Fatalf("exit %d\n%s", o.code, o.stderr)
+	}
+	if diff := cmp.Diff(before, c.tree()); diff != "" {
+		t.Errorf("after the failure (-before +after):\n%s", diff)
+	}
+	c.module.Plan()
+	c.must(args...)
+	if kept, err := filepath.Glob(c.base + "/data.before-config-*"); err != nil || len(kept) != 1 {
+		t.Errorf("kept %q, %v", kept, err)
+	}
+}

@@ -132,18 +132,12 @@ func (h files) check() error {
 
 // scanSealed reads a sealed folder, and checks 16, 28, 26, 25, 29, 26.
 func (c *Contents) scanSealed(v view, bound BoundCheck) error {
-	b, err := v.read(SKSFile, MaxSKS)
-	if err != nil {
-		return fault.Wrap(fault.Malformed, err, "read data/%s", SKSFile)
-	}
-	if c.SKS, err = parseSKS(b); err != nil {
-		return fault.Wrap(fault.Malformed, err, "read data/%s", SKSFile)
-	}
-	var problems [2]error
-	c.Shared, problems[0] = v.sealed(SharedEncp)
-	c.Instance, problems[1] = v.sealed(InstanceEncp)
+	var problems [3]error
+	c.SKS, problems[0] = v.sks()
+	c.Shared, problems[1] = v.sealed(SharedEncp)
+	c.Instance, problems[2] = v.sealed(InstanceEncp)
 	c.Bound = Bound{c.Shared.KeyStore, c.Shared.Metadata}
-	if bound == BoundPresent && problems[0] == nil {
+	if bound == BoundPresent && problems[1] == nil {
 		if err := c.Bound.present(v); err != nil {
 			return err
 		}
@@ -164,6 +158,16 @@ func (c *Contents) scanSealed(v view, bound BoundCheck) error {
 		return nil
 	}
 	return c.Bound.match(v)
+}
+
+// sks reads sks.properties.
+func (v view) sks() (SKS, error) {
+	b, err := v.read(SKSFile, MaxSKS)
+	if err != nil {
+		return SKS{}, fault.Wrap(fault.Malformed, err, "read data/%s", SKSFile)
+	}
+	s, err := parseSKS(b)
+	return s, fault.Wrap(fault.Malformed, err, "read data/%s", SKSFile)
 }
 
 // sealed reads one sealed file.

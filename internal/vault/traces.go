@@ -39,12 +39,10 @@ func (f *Folder) Traces() Traces {
 			t.Newest, t.Instance = file.Header, file.Header.Instance
 		}
 	}
-	if b, err := v.read(SKSFile, MaxSKS); err == nil {
-		if s, err := parseSKS(b); err == nil {
-			t.SKS = &s
-			if t.Instance == "" {
-				t.Instance = s.Instance
-			}
+	if s, err := v.sks(); err == nil {
+		t.SKS = &s
+		if t.Instance == "" {
+			t.Instance = s.Instance
 		}
 	}
 	if b, err := v.read(InstanceClear, encp.MaxPlaintext); err == nil && t.Instance == "" {

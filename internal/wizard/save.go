@@ -1,6 +1,8 @@
 package wizard
 
 import (
+	"errors"
+
 	"ssovault/internal/durable"
 	"ssovault/internal/fault"
 	"ssovault/internal/pin"
@@ -11,7 +13,7 @@ import (
 
 // save carries out what was answered, as one save: the first thing in the
 // dialog that changes the folder or the token.
-func (d *dialog) save() (Result, error) {
+func (d *dialog) save() (result Result, err error) {
 	f, err := d.openForChange()
 	if err != nil {
 		return Result{}, err
@@ -26,7 +28,7 @@ func (d *dialog) save() (Result, error) {
 		return Result{}, err
 	}
 	plan := d.plan(now)
-	result := Result{Mode: vault.ModeClear}
+	result = Result{Mode: vault.ModeClear}
 	var store sks.Store
 	if d.sks != nil {
 		result.Mode, result.NewKey = vault.ModeSealed, !d.sks.keepKey
@@ -41,7 +43,13 @@ func (d *dialog) save() (Result, error) {
 		return Result{}, err
 	}
 	if d.was.afresh {
-		if result.Kept, err = f.KeepAside(vault.BeforeConfig, d.Now()); err != nil {
+		keptAt := d.Now()
+		defer func() {
+			if err != nil { // nothing may have been replaced
+				err = errors.Join(err, f.Unkeep(vault.BeforeConfig, keptAt))
+			}
+		}()
+		if result.Kept, err = f.KeepAside(vault.BeforeConfig, keptAt); err != nil {
 			return Result{}, err
 		}
 	}
