@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"text/tabwriter"
 	"time"
 
@@ -118,20 +119,7 @@ func (a *app) backupLsCommand() *cobra.Command {
 				return err
 			}
 			defer archive.close()
-			m := archive.Manifest
-			if asJSON {
-				return printJSON(a.out, m)
-			}
-			w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-			fmt.Fprintf(w, "# %s\n", describe(m))
-			for _, e := range m.Entries {
-				name, digest := e.Name, e.SHA256
-				if e.Folder {
-					name, digest = name+"/", "-"
-				}
-				fmt.Fprintf(w, "%04o\t%d\t%s\t%s\t%s\n", e.Mode, e.Size, e.Time.Format(time.RFC3339), digest, oneLine(name))
-			}
-			return w.Flush()
+			return printManifest(a.out, archive.Manifest, asJSON)
 		},
 	}
 	keys.flags(c)
@@ -249,4 +237,21 @@ file by file, without HSM. What has changed in the settings is told by
 	keys.flags(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
+}
+
+// printManifest shows what is in a backup, and which key it needs.
+func printManifest(out io.Writer, m backup.Manifest, asJSON bool) error {
+	if asJSON {
+		return printJSON(out, m)
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "# %s\n", describe(m))
+	for _, e := range m.Entries {
+		name, digest := e.Name, e.SHA256
+		if e.Folder {
+			name, digest = name+"/", "-"
+		}
+		fmt.Fprintf(w, "%04o\t%d\t%s\t%s\t%s\n", e.Mode, e.Size, e.Time.Format(time.RFC3339), digest, oneLine(name))
+	}
+	return w.Flush()
 }

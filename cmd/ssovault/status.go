@@ -214,58 +214,6 @@ func readJSON(path string, v any) error {
 	return json.Unmarshal(b, v)
 }
 
-func (a *app) inspectCommand() *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{
-		Use:   "inspect FILE",
-		Short: "Show the header of a sealed file, or any other file of ssovault",
-		Long: `Inspect shows the header of a sealed file and checks its digest; it needs no key.
-Other files of ssovault (sks.properties, last-failure.json …) are shown as they
-are: none of them holds a secret.`,
-		Example: `  ssovault inspect data/shared.encp
-  ssovault inspect --json data/instance.encp`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			b, err := durable.Read(args[0], encp.MaxFile)
-			if errors.Is(err, fs.ErrNotExist) {
-				return fault.New(fault.Usage, "there is no file %s", args[0])
-			}
-			if err != nil {
-				return err
-			}
-			return inspect(a.out, args[0], b, asJSON)
-		},
-	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return c
-}
-
-// inspect shows what a file is.
-func inspect(out io.Writer, path string, b []byte, asJSON bool) error {
-	f, err := encp.Parse(b)
-	if err != nil {
-		if plain, ok := vault.Readable(path, b); ok {
-			_, err := out.Write(plain)
-			return err
-		}
-		return &fault.Error{Op: path, Cause: fault.Malformed, Err: err, Advice: "inspect shows sealed files, sks.properties, and the files in run/"}
-	}
-	if !asJSON {
-		_, err := out.Write(f.AAD[:len(f.AAD)-1]) // less the empty line
-		return err
-	}
-	v := map[string]any{
-		"file": f.File, "instance": f.Header.Instance, "generation": f.Generation, "save_id": f.SaveID, "time": f.Time,
-		"key_label": f.KeyLabel, "key_id": f.KeyID, "iv": f.IV.String(), "body_length": f.BodyLength, "digest": "ok",
-	}
-	for name, bound := range map[string]encp.Bound{"key_store": f.KeyStore, "metadata": f.Metadata} {
-		if bound.Name != "" {
-			v[name] = map[string]string{"name": bound.Name, "sha256": fmt.Sprintf("%x", bound.SHA256)}
-		}
-	}
-	return printJSON(out, v)
-}
-
 func (a *app) versionCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
