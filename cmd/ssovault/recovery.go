@@ -73,6 +73,9 @@ type recoveryReport struct {
 // describePublic fills in what everybody may know.
 func describePublic(p *recovery.Public, state vault.RecoveryState) recoveryReport {
 	r := recoveryReport{Who: "nobody", File: state}
+	if state == vault.RecoveryUnknown {
+		r.Who = "whoever holds the identity that data/" + vault.RecoveryFile + " is for, or enough of its shares"
+	}
 	if p != nil {
 		r.Who, r.Recipient, r.Signer, r.Set = p.Who(), p.Recipient, p.Signer.String(), p.Set().String()
 		r.Threshold, r.Count = p.Shares.Threshold, p.Shares.Count
@@ -86,6 +89,7 @@ func (r recoveryReport) fileSays() string {
 		vault.RecoveryCurrent: "of the present save",
 		vault.RecoveryOther:   "damaged or not of this save: the next save writes it anew",
 		vault.RecoveryMissing: "missing: the next save writes it anew",
+		vault.RecoveryUnknown: "there: 'ssovault recovery open' brings the settings back",
 		vault.RecoveryThere:   "there; in the clear nothing says of which save it is",
 	}[r.File]
 }
@@ -136,7 +140,10 @@ func (r recoveryReport) print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "without the HSM\t%s can open the settings\n", r.Who)
 	if r.Recipient != "" {
-		fmt.Fprintf(w, "recipient\t%s\nsigner\t%s\nset\t%s\ndata/%s\t%s\n", r.Recipient, r.Signer, r.Set, vault.RecoveryFile, r.fileSays())
+		fmt.Fprintf(w, "recipient\t%s\nsigner\t%s\nset\t%s\n", r.Recipient, r.Signer, r.Set)
+	}
+	if says := r.fileSays(); says != "" {
+		fmt.Fprintf(w, "data/%s\t%s\n", vault.RecoveryFile, says)
 	}
 	return w.Flush()
 }

@@ -343,6 +343,27 @@ func TestRecoveryStatusAndDoctor(t *testing.T) {
 }
 
 // A backup holds the recovery file of the same save, and brings it back.
+// Where everything but the recovery file is lost, whoever looks is told of it.
+func TestRecoveryFileAlone(t *testing.T) {
+	for name, lost := range map[string][]string{
+		"all else":       {"sks.properties", "instance.encp", "shared.encp"},
+		"sks.properties": {"sks.properties"},
+		"one of the two": {"shared.encp"},
+	} {
+		s := newLostScene(t)
+		s.withIdentity()
+		for _, file := range lost {
+			s.removeData(file)
+		}
+		for _, args := range [][]string{{"recovery", "status"}, {"status"}, {"doctor"}, {"run", "--", "/bin/true"}} {
+			o := s.run(args...)
+			if o.code != 11 && o.code != 12 || !strings.Contains(o.stdout+o.stderr, "ssovault recovery open") || strings.Contains(o.stdout, "nobody can") {
+				t.Errorf("%s is lost: %v: exit %d\n%s%s", name, args, o.code, o.stdout, o.stderr)
+			}
+		}
+	}
+}
+
 func TestRecoveryFromABackup(t *testing.T) {
 	s := newLostScene(t)
 	s.withIdentity()

@@ -131,7 +131,7 @@ func (a *app) gatherStatus(f *vault.Folder) (statusReport, error) {
 	}
 	public, state, err := f.Recovery(c)
 	note(err)
-	if c.Mode != vault.ModeNone {
+	if c.Mode != vault.ModeNone || state == vault.RecoveryUnknown {
 		recovery := describePublic(public, state)
 		r.Recovery = &recovery
 	}

@@ -8,12 +8,15 @@ import (
 // recovery says who can open the settings without the HSM, and whether what
 // the sealed settings say is what the readable file says.
 func (v *visit) recovery() {
-	if v.contents.Mode == vault.ModeNone {
-		return
-	}
 	public, state, err := v.Folder.Recovery(v.contents)
-	if err != nil {
+	switch {
+	case err != nil:
 		v.fail("recovery", err)
+		return
+	case state == vault.RecoveryUnknown:
+		v.ok("recovery", "data/"+vault.RecoveryFile+" is there: 'ssovault recovery open' brings the settings back")
+		return
+	case v.contents.Mode == vault.ModeNone:
 		return
 	}
 	const again = "any 'ssovault set' writes it anew"

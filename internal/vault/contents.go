@@ -68,7 +68,7 @@ func (f *Folder) Scan(bound BoundCheck) (*Contents, error) {
 	}
 	c := &Contents{Mode: have.mode()}
 	if err := have.check(); err != nil {
-		return c, err
+		return c, v.orRecovery(err)
 	}
 	if c.Mode == ModeSealed {
 		return c, c.scanSealed(v, bound)
@@ -128,6 +128,20 @@ func (h files) check() error {
 		return missing(SharedClear, InstanceClear)
 	}
 	return nil
+}
+
+// orRecovery adds to the hint of an error that says that files are missing the
+// way back that is there.
+func (v view) orRecovery(err error) error {
+	cause := fault.Of(err)
+	if cause != fault.NoConfiguration && cause != fault.FileMissing {
+		return err
+	}
+	if path, pathErr := v.path(RecoveryFile); pathErr != nil || path == "" {
+		return err
+	}
+	return fault.Wrap(cause, err, "").(*fault.Error).
+		With(fault.HintFor(err) + "; or bring the settings back from data/" + RecoveryFile + " with 'ssovault recovery open'")
 }
 
 // scanSealed reads a sealed folder, and checks 16, 28, 26, 25, 29, 26.

@@ -151,7 +151,8 @@ const (
 	RecoveryCurrent RecoveryState = "current" // of the present save
 	RecoveryOther   RecoveryState = "other"   // there, but damaged or of another save
 	RecoveryMissing RecoveryState = "missing"
-	RecoveryThere   RecoveryState = "there" // in the clear nothing vouches for it
+	RecoveryThere   RecoveryState = "there"   // in the clear nothing vouches for it
+	RecoveryUnknown RecoveryState = "unknown" // there, but not the file that says for whom
 )
 
 // Recovery says who can open the settings without the HSM, as far as that can
@@ -194,6 +195,8 @@ func (c *Contents) Recovery(found string) (*recovery.Public, RecoveryState, erro
 		}
 	}
 	switch {
+	case who == nil && found != "" && c.Mode != ModeClear && c.SKS.Instance == "":
+		return nil, RecoveryUnknown, nil
 	case who == nil:
 		return nil, RecoveryOff, nil
 	case found == "":
