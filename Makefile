@@ -6,7 +6,7 @@ SHELL := /bin/bash
 GO    ?= go
 BIN   := bin/ssovault
 
-.PHONY: build demo test crash vet bench fuzz deps clean
+.PHONY: build demo test crash lint vet bench fuzz deps clean
 build: $(BIN)
 
 # -buildvcs=auto stamps the commit when there is a repository to ask.
@@ -21,6 +21,10 @@ test: deps vet
 
 crash: deps
 	SSOVAULT_EVERY_POINT=1 CGO_ENABLED=1 $(GO) test -timeout 6h -v -run 'Crash|CutOff' ./cmd/ssovault
+
+# Checks and their reasons are in staticcheck.conf.
+lint:
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 
 vet:
 	@test -z "$$(gofmt -l cmd internal)" || { gofmt -l cmd internal; echo "run gofmt -w on these"; exit 1; }

@@ -20,17 +20,17 @@ type failure struct {
 }
 
 // Walk implements Message.
-func (e *failure) Walk(f *Fields) {
-	f.Flag(&e.There)
-	if !e.There {
+func (f *failure) Walk(w *Fields) {
+	w.Flag(&f.There)
+	if !f.There {
 		return
 	}
-	f.Flag(&e.Alone)
-	Number(f, &e.Cause)
-	Text(f, &e.Text)
-	Text(f, &e.Advice)
-	Optional(f, &e.Code, func(code *uint) { Number(f, code) })
-	Number(f, &e.Is)
+	w.Flag(&f.Alone)
+	Number(w, &f.Cause)
+	Text(w, &f.Text)
+	Text(w, &f.Advice)
+	Optional(w, &f.Code, func(code *uint) { Number(w, code) })
+	Number(w, &f.Is)
 }
 
 // maxText keeps the text of an error within a message's head.
