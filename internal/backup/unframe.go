@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"slices"
 
 	"github.com/klauspost/compress/zstd"
@@ -24,6 +23,8 @@ type unframes struct {
 	now    *packed       // being given on; nil before the first and after the last
 	left   []byte        // of now
 	stream *zstd.Decoder // from here on
+	buffer []byte        // for stream
+	ours   bool          // nothing else is to be read
 	err    error         // for every further Read
 	// late is that of a frame whose checksum does not fit. Its content is given
 	// on, so that the manifest's digests name every file that is damaged, and the
@@ -43,15 +44,17 @@ type packed struct {
 // three bytes for each block of 128 KiB.
 const maxPacked = frameSize + frameSize/8
 
-// newUnframes begins. The caller closes it.
-func newUnframes(r io.Reader) (*unframes, error) {
-	workers := min(runtime.GOMAXPROCS(0), maxWorkers)
+// streamBuffer is how much of a stream is given on at a time.
+const streamBuffer = 256 << 10
+
+// newUnframes begins, with so many frames at a time. The caller closes it.
+func newUnframes(r io.Reader, workers int) (*unframes, error) {
 	z, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(frameSize), zstd.WithDecoderLowmem(true), zstd.WithDecoderConcurrency(workers))
 	if err != nil {
 		return nil, err
 	}
 	u := &unframes{
-		zstd: z, in: bufio.NewReaderSize(r, 256<<10), free: make(chan *packed, workers+1),
+		zstd: z, in: bufio.NewReaderSize(r, window), free: make(chan *packed, workers+1),
 		queue: make(chan *packed, workers+1), ended: make(chan struct{}),
 	}
 	for range workers + 1 { // one is being given on
@@ -85,27 +88,44 @@ func (u *unframes) split() {
 	}
 }
 
-// cut reads one frame (RFC 8878, 3.1.1), and tells whether there is one.
+// cut reads one frame, and tells whether there is one.
 func (u *unframes) cut(p *packed) bool {
 	start, err := u.in.Peek(zstd.HeaderMaxSize)
 	if len(start) == 0 {
 		p.err = err // io.EOF, or that of the disk
 		return false
 	}
-	var h zstd.Header
-	if h.Decode(start) != nil || h.Skippable || !h.HasFCS || h.FrameContentSize > frameSize {
+	h, ok := oneOfOurs(start)
+	if !ok {
 		p.stream = true
 		return false
 	}
 	p.frame = p.frame[:0]
-	if p.err = u.take(p, h.HeaderSize); p.err != nil {
-		return false
+	p.err = along(h, func(n int) ([]byte, error) { return u.take(p, n) }, func(n int) error {
+		_, err := u.take(p, n)
+		return err
+	})
+	return p.err == nil
+}
+
+// oneOfOurs reads the header of a frame, and tells whether it is one that frames
+// could have written.
+func oneOfOurs(start []byte) (h zstd.Header, ok bool) {
+	err := h.Decode(start)
+	return h, err == nil && !h.Skippable && h.HasFCS && h.FrameContentSize <= frameSize
+}
+
+// along goes along a frame from its header to its end (RFC 8878, 3.1.1): take
+// gives the bytes that say how it goes on, pass goes past the others.
+func along(h zstd.Header, take func(n int) ([]byte, error), pass func(n int) error) error {
+	if err := pass(h.HeaderSize); err != nil {
+		return err
 	}
 	for last := false; !last; {
-		if p.err = u.take(p, 3); p.err != nil {
-			return false
+		b, err := take(3)
+		if err != nil {
+			return err
 		}
-		b := p.frame[len(p.frame)-3:]
 		head := int(b[0]) | int(b[1])<<8 | int(b[2])<<16
 		size := head >> 3
 		last = head&1 != 0
@@ -113,51 +133,56 @@ func (u *unframes) cut(p *packed) bool {
 		case 1: // one byte, repeated
 			size = 1
 		case 3:
-			p.err = zstd.ErrReservedBlockType
-			return false
+			return zstd.ErrReservedBlockType
 		}
-		if p.err = u.take(p, size); p.err != nil {
-			return false
+		if err := pass(size); err != nil {
+			return err
 		}
 	}
 	if h.HasCheckSum {
-		p.err = u.take(p, 4)
+		return pass(4)
 	}
-	return p.err == nil
+	return nil
 }
 
-// take adds n bytes of the input to a frame.
-func (u *unframes) take(p *packed, n int) error {
+// take adds n bytes of the input to a frame, and gives them.
+func (u *unframes) take(p *packed, n int) ([]byte, error) {
 	had := len(p.frame)
 	if had+n > maxPacked {
-		return fmt.Errorf("a frame of more than %d bytes", maxPacked)
+		return nil, fmt.Errorf("a frame of more than %d bytes", maxPacked)
 	}
 	p.frame = slices.Grow(p.frame, n)[:had+n]
 	_, err := io.ReadFull(u.in, p.frame[had:])
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
-	return err
+	return p.frame[had:], err
 }
 
-// Read implements io.Reader.
-func (u *unframes) Read(b []byte) (int, error) {
-	for len(u.left) == 0 && u.err == nil && u.stream == nil {
+// chunk implements chunks.
+func (u *unframes) chunk(limit int64) ([]byte, error) {
+	for len(u.left) == 0 && u.err == nil {
 		u.next()
 	}
-	switch {
-	case u.err != nil:
-		return 0, u.err
-	case u.stream != nil:
-		return u.stream.Read(b)
+	if u.err != nil {
+		return nil, u.err
 	}
-	n := copy(b, u.left)
+	n := min(int64(len(u.left)), limit)
+	b := u.left[:n]
 	u.left = u.left[n:]
-	return n, nil
+	return b, nil
 }
 
-// next waits for the next frame.
+// next waits for the next frame, or reads on in the stream.
 func (u *unframes) next() {
+	if u.stream != nil {
+		n, err := u.stream.Read(u.buffer)
+		u.left = u.buffer[:n]
+		if n == 0 {
+			u.err = err
+		}
+		return
+	}
 	if u.now != nil {
 		u.free <- u.now
 	}
@@ -169,10 +194,13 @@ func (u *unframes) next() {
 		u.left, u.late = u.now.plain, u.now.err
 	case u.now.err == io.EOF && u.late != nil:
 		u.err = u.late
+	case u.now.stream && u.ours:
+		u.err = errors.New("a frame of another kind")
 	case u.now.stream:
 		// A new one: what is in DecodeAll's memory now is bound to this size.
 		u.stream, u.err = zstd.NewReader(u.in, zstd.WithDecoderMaxMemory(decoderMemory), zstd.WithDecoderMaxWindow(decoderMemory),
 			zstd.WithDecoderLowmem(true), zstd.WithDecoderConcurrency(2))
+		u.buffer = make([]byte, streamBuffer)
 	case u.now.err != nil:
 		u.err = u.now.err
 	default:
