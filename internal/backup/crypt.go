@@ -81,80 +81,40 @@ func (k *Keys) AddPassphrase(p secret.Value) error {
 // was given opens it.
 var ErrLocked = errors.New("the backup is encrypted, and no key that was given opens it")
 
-// A source is an archive's file, and the key to it.
-type source struct {
-	file io.ReaderAt
-	size int64
-	key  age.Identity // of this one file; nil where nothing is encrypted
-}
+// peekBuffer is small: what is large is read to where it stays.
+const peekBuffer = 4 << 10
 
-// window is how much is read of an archive at a time where it is read in small
-// pieces.
-const window = 256 << 10
-
-// unlock looks at how an archive begins, and finds the key that opens it: once,
-// since a passphrase takes its time.
-func unlock(r io.ReaderAt, size int64, keys Keys) (s source, err error) {
-	s = source{file: r, size: size}
-	start := make([]byte, len(ageMagic))
-	n, err := r.ReadAt(start, 0)
+// decrypted gives what is inside age, or r itself where nothing is encrypted.
+func decrypted(r io.Reader, keys Keys) (in io.Reader, encrypted bool, err error) {
+	b := bufio.NewReaderSize(r, peekBuffer)
+	start, err := b.Peek(len(ageMagic))
 	if err != nil && !errors.Is(err, io.EOF) {
-		return s, readError(err, "its beginning")
+		return nil, false, readError(err, "its beginning")
 	}
-	start = start[:n]
 	switch {
 	case bytes.HasPrefix(start, []byte(zstdMagic)):
-		return s, nil
+		return b, false, nil
 	case string(start) != ageMagic:
-		return s, fault.New(fault.Malformed, "this is no backup of ssovault").With(anotherBackup)
+		return nil, false, fault.New(fault.Malformed, "this is no backup of ssovault").With(anotherBackup)
 	case len(keys.all) == 0:
-		return s, locked()
+		return nil, true, locked()
 	}
-	header, err := age.ExtractHeader(s.bytes())
-	if err != nil {
-		return s, damaged(err, "its age header")
-	}
-	key, err := age.DecryptHeader(header, keys.all...)
+	inner, err := age.Decrypt(b, keys.all...)
 	var none *age.NoIdentityMatchError
 	switch {
 	case errors.As(err, &none):
-		return s, locked()
+		return nil, true, locked()
 	case err != nil:
-		return s, damaged(err, "its age header")
+		return nil, true, damaged(err, "its age header")
 	}
-	s.key = age.NewInjectedFileKeyIdentity(key)
-	return s, nil
-}
-
-// bytes reads the file as it is.
-func (s source) bytes() *io.SectionReader { return io.NewSectionReader(s.file, 0, s.size) }
-
-// stream reads what is inside age, or the file itself where nothing is encrypted.
-func (s source) stream() (io.Reader, error) {
-	if s.key == nil {
-		return s.bytes(), nil
-	}
-	inner, err := age.Decrypt(bufio.NewReaderSize(s.bytes(), window), s.key)
-	if err != nil {
-		return nil, damaged(err, "its age header")
-	}
-	peek := bufio.NewReaderSize(inner, window)
+	peek := bufio.NewReaderSize(inner, peekBuffer)
 	if start, err := peek.Peek(len(zstdMagic)); err != nil || string(start) != zstdMagic {
 		if err != nil {
-			return nil, damaged(err, "its first bytes")
+			return nil, true, damaged(err, "its first bytes")
 		}
-		return nil, fault.New(fault.Malformed, "what is encrypted is no backup of ssovault").With(anotherBackup)
+		return nil, false, fault.New(fault.Malformed, "what is encrypted is no backup of ssovault").With(anotherBackup)
 	}
-	return peek, nil
-}
-
-// parts is the same for one that reads here and there. Not for several at a
-// time: age keeps what it decrypted last, for one.
-func (s source) parts() (io.ReaderAt, int64, error) {
-	if s.key == nil {
-		return s.file, s.size, nil
-	}
-	return age.DecryptReaderAt(s.file, s.size, s.key)
+	return peek, true, nil
 }
 
 func locked() error {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"runtime"
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
@@ -24,7 +23,8 @@ const decoderMemory = 8 << 20
 type Archive struct {
 	Manifest  Manifest
 	Encrypted bool
-	from      source
+	file      io.ReaderAt
+	size      int64
 	text      [sha256.Size]byte // digest of the manifest's text
 	in        *unframes
 	entries   *entries // in reads ahead for them
@@ -34,23 +34,21 @@ type Archive struct {
 // ssovault would not have written, Tampered for what is damaged; ErrLocked
 // without a key that fits. The caller closes it.
 func Open(r io.ReaderAt, size int64, keys Keys) (a *Archive, err error) {
-	from, err := unlock(r, size, keys)
+	in, encrypted, err := decrypted(io.NewSectionReader(r, 0, size), keys)
 	if err != nil {
 		return nil, err
 	}
-	in, err := from.stream()
-	if err != nil {
-		return nil, err
-	}
-	z, err := newUnframes(in, min(runtime.GOMAXPROCS(0), maxWorkers))
+	mem, err := newUnpacker()
 	if err != nil {
 		return nil, readError(err, "its beginning")
 	}
+	z := newUnframes(in, mem, workers())
 	if a, err = openTar(z); err != nil {
 		z.Close()
+		mem.zstd.Close()
 		return nil, err
 	}
-	a.in, a.from, a.Encrypted = z, from, from.key != nil
+	a.in, a.file, a.size, a.Encrypted = z, r, size, encrypted
 	return a, nil
 }
 
@@ -77,7 +75,10 @@ func openTar(in chunks) (*Archive, error) {
 }
 
 // Close lets go of the decompressor.
-func (a *Archive) Close() { a.in.Close() }
+func (a *Archive) Close() {
+	a.in.Close()
+	a.in.mem.zstd.Close()
+}
 
 // readError says why an archive cannot be read on.
 func readError(err error, what string) error {
@@ -101,15 +102,14 @@ type Sink func(Entry) (io.WriteCloser, error)
 // and gives each file to the sink. What a sink was given counts only when Walk
 // returns nil. Causes as Open.
 //
-// Without a sink nobody minds the order: several parts are read at a time, and
-// only an archive that is not whole is read from its beginning, to be refused
-// in the words that fit it.
+// Without a sink nobody minds the order: several parts are read at a time. Only
+// an archive that is not whole is then read from its beginning, to be refused in
+// the words that fit it.
 func (a *Archive) Walk(ctx context.Context, sink Sink, report Progress) error {
 	m := &meter{ctx: ctx, report: report, total: a.Manifest.Total()}
-	if sink == nil && a.wholeInParts(m) {
+	if sink == nil && a.wholeInParts(m, leastPart) {
 		return nil
 	}
-	m.done = 0
 	bad, err := a.entries.walk(0, len(a.Manifest.Entries), sink, m)
 	if err == nil {
 		err = a.entries.end()

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -15,7 +17,7 @@ import (
 // or is none, it reads as a stream: an archive that somebody compressed anew is
 // as good, and a damaged one is refused in the decompressor's own words.
 type unframes struct {
-	zstd   *zstd.Decoder
+	mem    *unpacker
 	in     *bufio.Reader
 	free   chan *packed
 	queue  chan *packed
@@ -47,21 +49,37 @@ const maxPacked = frameSize + frameSize/8
 // streamBuffer is how much of a stream is given on at a time.
 const streamBuffer = 256 << 10
 
-// newUnframes begins, with so many frames at a time. The caller closes it.
-func newUnframes(r io.Reader, workers int) (*unframes, error) {
-	z, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(frameSize), zstd.WithDecoderLowmem(true), zstd.WithDecoderConcurrency(workers))
+// unpacker is the memory that frames are decompressed in. It may be used by
+// several readers of one archive, at a time or one after the other.
+type unpacker struct {
+	zstd *zstd.Decoder
+	free sync.Pool // of *packed
+}
+
+func newUnpacker() (*unpacker, error) {
+	z, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(frameSize), zstd.WithDecoderLowmem(true), zstd.WithDecoderConcurrency(workers()))
 	if err != nil {
 		return nil, err
 	}
+	return &unpacker{zstd: z, free: sync.Pool{New: func() any {
+		return &packed{ready: make(chan struct{}, 1)}
+	}}}, nil
+}
+
+// workers is how many frames are compressed or decompressed at a time.
+func workers() int { return min(runtime.GOMAXPROCS(0), maxWorkers) }
+
+// newUnframes begins, with so many frames at a time. The caller closes it.
+func newUnframes(r io.Reader, mem *unpacker, workers int) *unframes {
 	u := &unframes{
-		zstd: z, in: bufio.NewReaderSize(r, window), free: make(chan *packed, workers+1),
+		mem: mem, in: bufio.NewReaderSize(r, peekBuffer), free: make(chan *packed, workers+1),
 		queue: make(chan *packed, workers+1), ended: make(chan struct{}),
 	}
 	for range workers + 1 { // one is being given on
-		u.free <- &packed{ready: make(chan struct{}, 1)}
+		u.free <- mem.free.Get().(*packed)
 	}
 	go u.split()
-	return u, nil
+	return u
 }
 
 // split cuts the input into frames until its end, an error, or a frame that is
@@ -82,7 +100,7 @@ func (u *unframes) split() {
 			return
 		}
 		go func() {
-			p.plain, p.err = u.zstd.DecodeAll(p.frame, p.plain[:0])
+			p.plain, p.err = u.mem.zstd.DecodeAll(p.frame, p.plain[:0])
 			p.ready <- struct{}{}
 		}()
 	}
@@ -90,6 +108,7 @@ func (u *unframes) split() {
 
 // cut reads one frame, and tells whether there is one.
 func (u *unframes) cut(p *packed) bool {
+	p.stream = false
 	start, err := u.in.Peek(zstd.HeaderMaxSize)
 	if len(start) == 0 {
 		p.err = err // io.EOF, or that of the disk
@@ -118,10 +137,17 @@ func oneOfOurs(start []byte) (h zstd.Header, ok bool) {
 // along goes along a frame from its header to its end (RFC 8878, 3.1.1): take
 // gives the bytes that say how it goes on, pass goes past the others.
 func along(h zstd.Header, take func(n int) ([]byte, error), pass func(n int) error) error {
-	if err := pass(h.HeaderSize); err != nil {
+	left := maxPacked
+	past := func(n int) error {
+		if left -= n; left < 0 {
+			return fmt.Errorf("a frame of more than %d bytes", maxPacked)
+		}
+		return pass(n)
+	}
+	if err := past(h.HeaderSize); err != nil {
 		return err
 	}
-	for last := false; !last; {
+	for last := false; !last; left -= 3 {
 		b, err := take(3)
 		if err != nil {
 			return err
@@ -135,12 +161,12 @@ func along(h zstd.Header, take func(n int) ([]byte, error), pass func(n int) err
 		case 3:
 			return zstd.ErrReservedBlockType
 		}
-		if err := pass(size); err != nil {
+		if err := past(size); err != nil {
 			return err
 		}
 	}
 	if h.HasCheckSum {
-		return pass(4)
+		return past(4)
 	}
 	return nil
 }
@@ -148,9 +174,6 @@ func along(h zstd.Header, take func(n int) ([]byte, error), pass func(n int) err
 // take adds n bytes of the input to a frame, and gives them.
 func (u *unframes) take(p *packed, n int) ([]byte, error) {
 	had := len(p.frame)
-	if had+n > maxPacked {
-		return nil, fmt.Errorf("a frame of more than %d bytes", maxPacked)
-	}
 	p.frame = slices.Grow(p.frame, n)[:had+n]
 	_, err := io.ReadFull(u.in, p.frame[had:])
 	if err == io.EOF {
@@ -213,8 +236,14 @@ func (u *unframes) Close() {
 	close(u.ended)
 	for p := range u.queue { // until split has ended
 		<-p.ready
+		u.mem.free.Put(p)
 	}
-	u.zstd.Close()
+	if u.now != nil {
+		u.mem.free.Put(u.now)
+	}
+	for len(u.free) > 0 {
+		u.mem.free.Put(<-u.free)
+	}
 	if u.stream != nil {
 		u.stream.Close()
 	}
