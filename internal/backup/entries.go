@@ -145,23 +145,22 @@ func (r *entries) one(e Entry, sink Sink, digest hash.Hash, m *meter) (good bool
 // content reads the content of an entry, hashes it, and writes it to w (nil:
 // nowhere), both at the same time.
 func (r *entries) content(e Entry, digest hash.Hash, w io.Writer, m *meter) error {
-	hashed := make(chan struct{}, 1)
+	written := make(chan error, 1)
 	for left := e.Size; left > 0; {
 		b, err := r.chunk(left)
 		if err != nil {
 			return readError(err, "data/"+e.Name)
 		}
 		left -= int64(len(b))
-		if w == nil {
-			digest.Write(b)
-		} else {
+		if w != nil {
 			go func() {
-				digest.Write(b)
-				hashed <- struct{}{}
+				_, err := w.Write(b)
+				written <- err
 			}()
-			_, err = w.Write(b)
-			<-hashed // b is not ours after the next chunk
-			if err != nil {
+		}
+		digest.Write(b)
+		if w != nil { // b is not ours after the next chunk
+			if err := <-written; err != nil {
 				return err
 			}
 		}
