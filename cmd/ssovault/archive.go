@@ -133,7 +133,7 @@ func (a *app) openArchive(ctx context.Context, args []string, k *archiveKeys) (*
 	if err != nil {
 		return nil, err
 	}
-	archive, err := backup.Open(file, keys)
+	archive, err := backup.OpenFile(file, keys)
 	if err != nil {
 		file.Close()
 		return nil, fault.Wrap(fault.Unclassified, err, "%s", path)

@@ -76,7 +76,7 @@ func look(s backup.Stored, k backup.Keys) listed {
 	if err == nil {
 		defer file.Close()
 		var archive *backup.Archive
-		if archive, err = backup.Open(file, k); err == nil {
+		if archive, err = backup.OpenFile(file, k); err == nil {
 			defer archive.Close()
 			m := archive.Manifest
 			l.Manifest = &listedManifest{m.Mode, m.SaveID, m.Key, m.Files(), m.Total()}

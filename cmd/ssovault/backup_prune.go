@@ -145,7 +145,7 @@ func badArchive(ctx context.Context, path string, k backup.Keys, report backup.P
 		return nil, err
 	}
 	defer file.Close()
-	archive, err := backup.Open(file, k)
+	archive, err := backup.OpenFile(file, k)
 	if locked(err) {
 		return nil, nil
 	}

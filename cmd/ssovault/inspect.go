@@ -104,7 +104,7 @@ func inspectSealed(out io.Writer, f encp.File, asJSON bool) error {
 // inspectArchive shows the manifest of a backup, or for whom age encrypted what
 // may be one.
 func inspectArchive(out io.Writer, path string, file *os.File, asJSON bool) error {
-	archive, err := backup.Open(file, backup.Keys{})
+	archive, err := backup.OpenFile(file, backup.Keys{})
 	if err == nil {
 		defer archive.Close()
 		return printManifest(out, archive.Manifest, asJSON)

@@ -81,10 +81,12 @@ func (k *Keys) AddPassphrase(p secret.Value) error {
 // was given opens it.
 var ErrLocked = errors.New("the backup is encrypted, and no key that was given opens it")
 
+// peekBuffer is small: what is large is read to where it stays.
+const peekBuffer = 4 << 10
+
 // decrypted gives what is inside age, or r itself where nothing is encrypted.
 func decrypted(r io.Reader, keys Keys) (in io.Reader, encrypted bool, err error) {
-	const window = 256 << 10
-	b := bufio.NewReaderSize(r, window)
+	b := bufio.NewReaderSize(r, peekBuffer)
 	start, err := b.Peek(len(ageMagic))
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, false, readError(err, "its beginning")
@@ -105,7 +107,7 @@ func decrypted(r io.Reader, keys Keys) (in io.Reader, encrypted bool, err error)
 	case err != nil:
 		return nil, true, damaged(err, "its age header")
 	}
-	peek := bufio.NewReaderSize(inner, window)
+	peek := bufio.NewReaderSize(inner, peekBuffer)
 	if start, err := peek.Peek(len(zstdMagic)); err != nil || string(start) != zstdMagic {
 		if err != nil {
 			return nil, true, damaged(err, "its first bytes")

@@ -3,7 +3,6 @@ package backup
 import (
 	"fmt"
 	"io"
-	"runtime"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -41,7 +40,7 @@ type frame struct {
 
 // newFrames begins. Close must be called, whatever happens.
 func newFrames(w io.Writer) (*frames, error) {
-	workers := min(runtime.GOMAXPROCS(0), maxWorkers)
+	workers := workers()
 	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(frameSize), zstd.WithEncoderConcurrency(workers))
 	if err != nil {
 		return nil, fmt.Errorf("compress: %w", err)

@@ -113,7 +113,7 @@ func compress(t testing.TB, b []byte) []byte {
 
 // unpackInto extracts and judges, as a restore does.
 func unpackInto(dir string, archive []byte) error {
-	a, err := Open(bytes.NewReader(archive), Keys{})
+	a, err := Open(bytes.NewReader(archive), int64(len(archive)), Keys{})
 	if err != nil {
 		return err
 	}

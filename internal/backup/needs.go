@@ -168,7 +168,7 @@ func (s Search) look(path string) (key *sks.KeyID, recognised bool, err error) {
 	if _, err := file.Seek(0, 0); err != nil {
 		return nil, recognised, err
 	}
-	a, err := Open(file, s.Keys)
+	a, err := OpenFile(file, s.Keys)
 	if err != nil {
 		return nil, recognised, err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"runtime"
 	"slices"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -16,7 +17,7 @@ import (
 // or is none, it reads as a stream: an archive that somebody compressed anew is
 // as good, and a damaged one is refused in the decompressor's own words.
 type unframes struct {
-	zstd   *zstd.Decoder
+	mem    *unpacker
 	in     *bufio.Reader
 	free   chan *packed
 	queue  chan *packed
@@ -24,6 +25,8 @@ type unframes struct {
 	now    *packed       // being given on; nil before the first and after the last
 	left   []byte        // of now
 	stream *zstd.Decoder // from here on
+	buffer []byte        // for stream
+	ours   bool          // nothing else is to be read
 	err    error         // for every further Read
 	// late is that of a frame whose checksum does not fit. Its content is given
 	// on, so that the manifest's digests name every file that is damaged, and the
@@ -43,22 +46,40 @@ type packed struct {
 // three bytes for each block of 128 KiB.
 const maxPacked = frameSize + frameSize/8
 
-// newUnframes begins. The caller closes it.
-func newUnframes(r io.Reader) (*unframes, error) {
-	workers := min(runtime.GOMAXPROCS(0), maxWorkers)
-	z, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(frameSize), zstd.WithDecoderLowmem(true), zstd.WithDecoderConcurrency(workers))
+// streamBuffer is how much of a stream is given on at a time.
+const streamBuffer = 256 << 10
+
+// unpacker is the memory that frames are decompressed in. It may be used by
+// several readers of one archive, at a time or one after the other.
+type unpacker struct {
+	zstd *zstd.Decoder
+	free sync.Pool // of *packed
+}
+
+func newUnpacker() (*unpacker, error) {
+	z, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(frameSize), zstd.WithDecoderLowmem(true), zstd.WithDecoderConcurrency(workers()))
 	if err != nil {
 		return nil, err
 	}
+	return &unpacker{zstd: z, free: sync.Pool{New: func() any {
+		return &packed{ready: make(chan struct{}, 1)}
+	}}}, nil
+}
+
+// workers is how many frames are compressed or decompressed at a time.
+func workers() int { return min(runtime.GOMAXPROCS(0), maxWorkers) }
+
+// newUnframes begins, with so many frames at a time. The caller closes it.
+func newUnframes(r io.Reader, mem *unpacker, workers int) *unframes {
 	u := &unframes{
-		zstd: z, in: bufio.NewReaderSize(r, 256<<10), free: make(chan *packed, workers+1),
+		mem: mem, in: bufio.NewReaderSize(r, peekBuffer), free: make(chan *packed, workers+1),
 		queue: make(chan *packed, workers+1), ended: make(chan struct{}),
 	}
 	for range workers + 1 { // one is being given on
-		u.free <- &packed{ready: make(chan struct{}, 1)}
+		u.free <- mem.free.Get().(*packed)
 	}
 	go u.split()
-	return u, nil
+	return u
 }
 
 // split cuts the input into frames until its end, an error, or a frame that is
@@ -79,33 +100,58 @@ func (u *unframes) split() {
 			return
 		}
 		go func() {
-			p.plain, p.err = u.zstd.DecodeAll(p.frame, p.plain[:0])
+			p.plain, p.err = u.mem.zstd.DecodeAll(p.frame, p.plain[:0])
 			p.ready <- struct{}{}
 		}()
 	}
 }
 
-// cut reads one frame (RFC 8878, 3.1.1), and tells whether there is one.
+// cut reads one frame, and tells whether there is one.
 func (u *unframes) cut(p *packed) bool {
+	p.stream = false
 	start, err := u.in.Peek(zstd.HeaderMaxSize)
 	if len(start) == 0 {
 		p.err = err // io.EOF, or that of the disk
 		return false
 	}
-	var h zstd.Header
-	if h.Decode(start) != nil || h.Skippable || !h.HasFCS || h.FrameContentSize > frameSize {
+	h, ok := oneOfOurs(start)
+	if !ok {
 		p.stream = true
 		return false
 	}
 	p.frame = p.frame[:0]
-	if p.err = u.take(p, h.HeaderSize); p.err != nil {
-		return false
-	}
-	for last := false; !last; {
-		if p.err = u.take(p, 3); p.err != nil {
-			return false
+	p.err = along(h, func(n int) ([]byte, error) { return u.take(p, n) }, func(n int) error {
+		_, err := u.take(p, n)
+		return err
+	})
+	return p.err == nil
+}
+
+// oneOfOurs reads the header of a frame, and tells whether it is one that frames
+// could have written.
+func oneOfOurs(start []byte) (h zstd.Header, ok bool) {
+	err := h.Decode(start)
+	return h, err == nil && !h.Skippable && h.HasFCS && h.FrameContentSize <= frameSize
+}
+
+// along goes along a frame from its header to its end (RFC 8878, 3.1.1): take
+// gives the bytes that say how it goes on, pass goes past the others.
+func along(h zstd.Header, take func(n int) ([]byte, error), pass func(n int) error) error {
+	left := maxPacked
+	past := func(n int) error {
+		if left -= n; left < 0 {
+			return fmt.Errorf("a frame of more than %d bytes", maxPacked)
 		}
-		b := p.frame[len(p.frame)-3:]
+		return pass(n)
+	}
+	if err := past(h.HeaderSize); err != nil {
+		return err
+	}
+	for last := false; !last; left -= 3 {
+		b, err := take(3)
+		if err != nil {
+			return err
+		}
 		head := int(b[0]) | int(b[1])<<8 | int(b[2])<<16
 		size := head >> 3
 		last = head&1 != 0
@@ -113,51 +159,53 @@ func (u *unframes) cut(p *packed) bool {
 		case 1: // one byte, repeated
 			size = 1
 		case 3:
-			p.err = zstd.ErrReservedBlockType
-			return false
+			return zstd.ErrReservedBlockType
 		}
-		if p.err = u.take(p, size); p.err != nil {
-			return false
+		if err := past(size); err != nil {
+			return err
 		}
 	}
 	if h.HasCheckSum {
-		p.err = u.take(p, 4)
+		return past(4)
 	}
-	return p.err == nil
+	return nil
 }
 
-// take adds n bytes of the input to a frame.
-func (u *unframes) take(p *packed, n int) error {
+// take adds n bytes of the input to a frame, and gives them.
+func (u *unframes) take(p *packed, n int) ([]byte, error) {
 	had := len(p.frame)
-	if had+n > maxPacked {
-		return fmt.Errorf("a frame of more than %d bytes", maxPacked)
-	}
 	p.frame = slices.Grow(p.frame, n)[:had+n]
 	_, err := io.ReadFull(u.in, p.frame[had:])
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
-	return err
+	return p.frame[had:], err
 }
 
-// Read implements io.Reader.
-func (u *unframes) Read(b []byte) (int, error) {
-	for len(u.left) == 0 && u.err == nil && u.stream == nil {
+// chunk implements chunks.
+func (u *unframes) chunk(limit int64) ([]byte, error) {
+	for len(u.left) == 0 && u.err == nil {
 		u.next()
 	}
-	switch {
-	case u.err != nil:
-		return 0, u.err
-	case u.stream != nil:
-		return u.stream.Read(b)
+	if u.err != nil {
+		return nil, u.err
 	}
-	n := copy(b, u.left)
+	n := min(int64(len(u.left)), limit)
+	b := u.left[:n]
 	u.left = u.left[n:]
-	return n, nil
+	return b, nil
 }
 
-// next waits for the next frame.
+// next waits for the next frame, or reads on in the stream.
 func (u *unframes) next() {
+	if u.stream != nil {
+		n, err := u.stream.Read(u.buffer)
+		u.left = u.buffer[:n]
+		if n == 0 {
+			u.err = err
+		}
+		return
+	}
 	if u.now != nil {
 		u.free <- u.now
 	}
@@ -169,10 +217,13 @@ func (u *unframes) next() {
 		u.left, u.late = u.now.plain, u.now.err
 	case u.now.err == io.EOF && u.late != nil:
 		u.err = u.late
+	case u.now.stream && u.ours:
+		u.err = errors.New("a frame of another kind")
 	case u.now.stream:
 		// A new one: what is in DecodeAll's memory now is bound to this size.
 		u.stream, u.err = zstd.NewReader(u.in, zstd.WithDecoderMaxMemory(decoderMemory), zstd.WithDecoderMaxWindow(decoderMemory),
 			zstd.WithDecoderLowmem(true), zstd.WithDecoderConcurrency(2))
+		u.buffer = make([]byte, streamBuffer)
 	case u.now.err != nil:
 		u.err = u.now.err
 	default:
@@ -185,8 +236,14 @@ func (u *unframes) Close() {
 	close(u.ended)
 	for p := range u.queue { // until split has ended
 		<-p.ready
+		u.mem.free.Put(p)
 	}
-	u.zstd.Close()
+	if u.now != nil {
+		u.mem.free.Put(u.now)
+	}
+	for len(u.free) > 0 {
+		u.mem.free.Put(<-u.free)
+	}
 	if u.stream != nil {
 		u.stream.Close()
 	}

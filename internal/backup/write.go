@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"runtime"
 	"sync"
 	"time"
 
@@ -64,7 +63,7 @@ func survey(s *vault.Snapshot, m *meter) ([]Entry, error) {
 	}
 	entries := make([]Entry, len(s.Items()))
 	group, ctx := errgroup.WithContext(m.ctx)
-	group.SetLimit(min(runtime.GOMAXPROCS(0), maxWorkers))
+	group.SetLimit(workers())
 	for i, item := range s.Items() {
 		if ctx.Err() != nil {
 			break // one failed
