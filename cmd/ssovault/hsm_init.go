@@ -42,7 +42,7 @@ A token that wants the security officer's first PIN changed before anything else
 (opencryptoki) takes the new one from --new-so-pin-source, or asks.`,
 		Example: `  ssovault hsm init --slot 0 --label hsm1
   ssovault hsm init --slot 1 --label hsm2 --so-pin-source file:so.pin --pin-source file:user.pin`,
-		Args: cobra.NoArgs,
+		Args: noWords,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			t, err := a.initialise(cmd.Context(), o)
 			if err != nil {

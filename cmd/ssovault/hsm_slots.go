@@ -22,7 +22,7 @@ func (a *app) hsmSlotsCommand() *cobra.Command {
 		Example: `  ssovault hsm slots
   ssovault hsm slots --library /usr/lib/softhsm/libsofthsm2.so
   ssovault hsm slots --json | jq -r '.[].serial'`,
-		Args: cobra.NoArgs,
+		Args: noWords,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := a.openChosen(cmd, flags)
 			if err != nil {
@@ -139,7 +139,7 @@ library that does not load or answer (10), a slot that cannot be asked, a device
 locked down (32), a PIN that is locked (21).`,
 		Example: `  ssovault hsm state
   ssovault hsm state --json | jq .problems`,
-		Args: cobra.NoArgs,
+		Args: noWords,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r, first := a.hsmState(cmd, flags)
 			if r.Library == "" {

@@ -25,7 +25,8 @@ const libraryVariable = "SSOVAULT_PKCS11_LIBRARY"
 type tokenFlags struct {
 	token, library string
 	soSource       string
-	userSource     string // of a command about two tokens, instead of --pin-source
+	// Of a command about two tokens, instead of --pin-source; and its flag's name.
+	userSource, userFlag string
 }
 
 func (t *tokenFlags) register(c *cobra.Command) {
@@ -280,7 +281,7 @@ func (v *visit) sources() (user, so pin.Source, err error) {
 	}
 	if err == nil && v.flags.userSource != "" {
 		user, err = pin.ParseSource(v.flags.userSource)
-		return user, so, fault.Wrap(fault.Usage, err, "the PIN source %q", v.flags.userSource)
+		return user, so, fault.Wrap(fault.Usage, err, "--%s", v.flags.userFlag)
 	}
 	if err == nil && v.pinSource != "" {
 		user, err = pin.ParseSource(v.pinSource)

@@ -32,6 +32,11 @@ func TestParseSource(t *testing.T) {
 			t.Errorf("%q was taken", bad)
 		}
 	}
+	for _, mistaken := range []string{"8765-4321", "8765-4321:x", "x\n8765-4321"} {
+		if _, err := ParseSource(mistaken); err == nil || strings.Contains(err.Error(), "8765") {
+			t.Errorf("a PIN in the place of its source: %v", err)
+		}
+	}
 }
 
 func FuzzParseSource(f *testing.F) {
