@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -57,7 +56,6 @@ func (a *app) site() (p site, err error) {
 	}
 	if a.base == "" && os.Getenv("SSOVAULT_BASE") == "" {
 		if there, err := durable.Exists(vault.Layout{Base: base}.Data("")); err != nil || !there {
-			a.logFile.fallback = io.Discard // there is no log to write to, and so no failure of it
 			return p, nil
 		}
 	}

@@ -52,8 +52,9 @@ under it. Enter the same components with --attributes U where they are to arrive
 ` + lettersHelp,
 		Example: `  ssovault key enter KEK1 --token hsm2 --count 3 --attributes U
   ssovault key enter KEK1 --token hsm1 --count 3 --as so
-  ssovault key enter KEK1 --token hsm2 --component a.txt --component b.txt --kcv 3FA7F9 --type des3 --bits 192
-  ssovault key components KEK1 --token hsm1 --count 2 | ssovault key enter KEK1 --token hsm2 --kcv 0A1B2C`,
+  ssovault key enter KEK1 --token hsm2 --component a.txt --component b.txt --type des3 --kcv 88496A # as the sheets say
+  ssovault key components KEK1 --token hsm2 --count 2 --attributes U >/run/user/0/kek
+  ssovault key enter KEK1 --token hsm1 --as so --kcv "$(ssovault key kcv KEK1 --token hsm2)" </run/user/0/kek`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: completeLabels,
 		RunE: func(cmd *cobra.Command, args []string) error {
