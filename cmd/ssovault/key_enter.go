@@ -12,6 +12,7 @@ import (
 	"ssovault/internal/durable"
 	"ssovault/internal/fault"
 	"ssovault/internal/hsm"
+	"ssovault/internal/hsm/admin"
 	"ssovault/internal/secret"
 )
 
@@ -27,6 +28,7 @@ type enterOptions struct {
 type enterReport struct {
 	Token      string    `json:"token"`
 	Serial     string    `json:"serial"`
+	Present    bool      `json:"already_present"` // and no component was taken in
 	Components []hsm.KCV `json:"component_kcvs"`
 	Key        keyReport `json:"key"`
 }
@@ -48,6 +50,9 @@ the key must have; on a terminal it is shown and confirmed.
 Nothing is stored before all is right. --as so makes a wrapper that is trusted
 (CKA_TRUSTED), not private, and only wraps: keys that only trusted keys may wrap leave
 under it. Enter the same components with --attributes U where they are to arrive.
+
+A key of that label that is there already, with the same KCV, is left as it is: "already
+present", exit 0, and nobody types anything.
 
 ` + lettersHelp,
 		Example: `  ssovault key enter KEK1 --token hsm2 --count 3 --attributes U
@@ -105,8 +110,14 @@ func (a *app) enterKey(cmd *cobra.Command, o enterOptions) error {
 	}
 	d := &desk{app: a, flags: o.tokenFlags, role: role}
 	defer d.end()
-	t, err := d.prepare(ctx, k, false)
-	if err != nil {
+	t, is, present, err := d.already(ctx, k, want)
+	if err == nil && present {
+		err = a.printEntered(enterReport{Token: t.Label, Serial: t.Serial, Present: true, Components: []hsm.KCV{}, Key: reportOf(is)}, t, o.asJSON)
+	}
+	if err != nil || present {
+		return err
+	}
+	if t, err = d.prepare(ctx, k, false); err != nil {
 		return err
 	}
 	parts, err := a.take(ctx, o, k.Type, k.Bits)
@@ -134,7 +145,10 @@ func (a *app) enterKey(cmd *cobra.Command, o enterOptions) error {
 	if want != nil {
 		err = key.Check(*want)
 	} else {
-		err = a.confirmKCV(ctx, kcv)
+		var same bool
+		if same, err = a.sameOnSheets(ctx, fmt.Sprintf("The KCV of the key is %s", kcv)); err == nil && !same {
+			err = fault.New(fault.Interrupted, "the KCV was not confirmed: nothing was stored")
+		}
 	}
 	if err != nil {
 		return err
@@ -144,26 +158,19 @@ func (a *app) enterKey(cmd *cobra.Command, o enterOptions) error {
 		return err
 	}
 	r.Key = reportOf(made)
-	if o.asJSON {
-		return printJSON(a.out, r)
-	}
-	fmt.Fprintf(a.out, "stored in the token %s:\n", oneLine(t.String()))
-	return r.Key.print(a.out)
+	return a.printEntered(r, t, o.asJSON)
 }
 
-// confirmKCV lets the custodians compare.
-func (a *app) confirmKCV(ctx context.Context, kcv hsm.KCV) error {
-	q, err := a.questions(ctx)
-	if err != nil {
-		return err
+func (a *app) printEntered(r enterReport, t admin.Token, asJSON bool) error {
+	if asJSON {
+		return printJSON(a.out, r)
 	}
-	defer q.close()
-	q.say("The KCV of the key is %s.", kcv)
-	answer, err := q.ask("Is that the one on the sheets (yes/no)", "no")
-	if err == nil && answer != "yes" && answer != "y" {
-		err = fault.New(fault.Interrupted, "the KCV was not confirmed: nothing was stored")
+	if r.Present {
+		fmt.Fprintf(a.out, "already present: %s\n", oneLine(r.Key.Label))
+	} else {
+		fmt.Fprintf(a.out, "stored in the token %s:\n", oneLine(t.String()))
 	}
-	return err
+	return r.Key.print(a.out)
 }
 
 // take gives the components, to be wiped, also with an error.
