@@ -63,8 +63,7 @@ func TestSheetsAreWholeOrNotThere(t *testing.T) {
 	s.ends(s.there("delete", "K", "--yes"), 0, "deleted")
 	s.ends(s.there("components", "K", "--count", "2", "--sheet-dir", dir), 2, "is never overwritten")
 	for _, action := range []string{"kill", "ENOSPC", "EIO", "short+"} {
-		for _, at := range n {
-			at++
+		for at := 1; at <= n; at++ {
 			point := action + " at call " + strconv.Itoa(at)
 			dir, o := run(at, action)
 			left := look(point, dir)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"ssovault/internal/fault"
 	"ssovault/internal/hsm"
@@ -59,7 +60,11 @@ func (d *desk) noUnwrapper(ctx context.Context, kcv hsm.KCV) error {
 	return d.user.with(ctx, func(v *visit) error {
 		all, err := v.secretKeys(ctx, "")
 		for _, one := range all {
-			if err == nil && one.Attributes&takesApart != 0 && !one.Attributes.Has(hsm.Trusted) && one.KCV == kcv.String() {
+			switch {
+			case one.Attributes&takesApart == 0 || one.Attributes.Has(hsm.Trusted):
+			case one.KCV == "":
+				v.warn(fmt.Sprintf("the token %s tells no KCV of the key %s: whether it has the same value, and could take apart what is wrapped under this one, cannot be seen", oneLine(v.token.String()), one))
+			case one.KCV == kcv.String():
 				return fault.New(fault.Usage, "the token %s has a key of the same value, %s, which could take apart what is wrapped under a trusted one", oneLine(v.token.String()), one).
 					With(twinAdvice)
 			}
