@@ -47,7 +47,7 @@ readable; and P and M are fixed when a key is made.
 				return err
 			}
 			defer v.Close()
-			k, err := v.key(cmd.Context(), o, false)
+			k, err := v.key(cmd.Context(), o, true)
 			if err != nil {
 				return err
 			}
@@ -60,8 +60,17 @@ readable; and P and M are fixed when a key is made.
 					return err
 				}
 			}
+			kcv := k.KCV // which a key that may encrypt no more does not calculate
 			if k, err = v.Set(cmd.Context(), k, on, off); err != nil {
 				return err
+			}
+			if k.KCV == "" {
+				k.KCV = kcv
+			}
+			if k.KCV == "" { // it may encrypt now
+				if k, err = v.key(cmd.Context(), o, true); err != nil {
+					return err
+				}
 			}
 			a.log.Info().Str("command", a.command).Str("token", v.token.Label).Str("serial", v.token.Serial).
 				Str("label", k.Label).Str("attributes", k.Attributes.String()).Msg("key changed")

@@ -91,6 +91,12 @@ func (d *desk) prepare(ctx context.Context, k admin.NewKey, rehearsal bool) (t a
 			}
 		}
 		_, err := v.Place(ctx, k, key.Value, kcv, true)
+		if err != nil && k.Attributes.Has(hsm.Trusted) {
+			plain := k
+			plain.Attributes &^= hsm.Trusted
+			_, plainErr := v.Place(ctx, plain, key.Value, kcv, true)
+			err = v.noTrust(err, plainErr)
+		}
 		return err
 	})
 	if err == nil && k.Attributes.Has(hsm.Trusted) && !rehearsal {

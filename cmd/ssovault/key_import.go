@@ -112,7 +112,11 @@ func (a *app) importKey(ctx context.Context, path string, o importOptions) error
 		if made, r.Present, err = v.present(ctx, k.Label, x.KCV); err != nil || r.Present {
 			return made, err
 		}
-		wrapper, kcv, err := v.wrapper(ctx, o.wrapFlags)
+		wrapper, err := v.wrapper(ctx, o.wrapFlags)
+		if err != nil {
+			return made, err
+		}
+		kcv, err := v.tellsWrapper(wrapper)
 		if err != nil {
 			return made, err
 		}
@@ -130,7 +134,7 @@ func (a *app) importKey(ctx context.Context, path string, o importOptions) error
 		return v.Unwrap(ctx, k, x.Wrapped, wrapper, x.Mechanism, x.KCV)
 	})
 	if err != nil {
-		return err
+		return a.orNoWrap(ctx, o.tokenFlags, err)
 	}
 	r.Imported, r.Key = !r.Present, reportOf(made)
 	if o.asJSON {

@@ -33,7 +33,7 @@ func (d *desk) already(ctx context.Context, k admin.NewKey, want *hsm.KCV) (t ad
 	case is.KCV == "":
 		d.warn(fmt.Sprintf("the token %s tells no KCV of the key %s: whether it is the one of these components cannot be seen", token, is))
 	case want != nil && is.KCV != want.String():
-		return t, is, false, another
+		return t, is, false, fmt.Errorf("%w, not %s", another, want)
 	case want == nil:
 		same, err := d.sameOnSheets(ctx, fmt.Sprintf("The token %s has a key %s already, KCV %s", token, is, is.KCV))
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"ssovault/internal/cryptoki"
 	"ssovault/internal/fault"
 	"ssovault/internal/hsm"
 	"ssovault/internal/hsm/admin"
@@ -71,4 +72,22 @@ func (d *desk) noUnwrapper(ctx context.Context, kcv hsm.KCV) error {
 		}
 		return err
 	})
+}
+
+// noTrust says what a token did not take of a trusted wrapper, where it took or
+// refused the same key without the trust.
+func (v *visit) noTrust(err, withoutTrust error) error {
+	code, _ := cryptoki.Code(err)
+	what := "does not let its security officer mark a key as trusted (CKA_TRUSTED)"
+	switch second, _ := cryptoki.Code(withoutTrust); {
+	case !cryptoki.CannotKeepObject(code) || v.Ailing():
+		return err
+	case withoutTrust == nil:
+	case cryptoki.CannotKeepObject(second):
+		what = "does not let its security officer make a secret key"
+	default:
+		return err
+	}
+	return fault.New(fault.Usage, "the token %s %s: %s", oneLine(v.token.String()), what, cryptoki.Name(code)).
+		With("nothing was made; without a trusted wrapper no key leaves that only trusted keys may wrap; the device's own tools may know another way")
 }
