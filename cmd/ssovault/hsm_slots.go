@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"text/tabwriter"
 
@@ -223,13 +224,17 @@ func (r stateReport) print(out io.Writer) error {
 	return nil
 }
 
+// boundless is where limits begin that are none: tokens that have no limit tell
+// the greatest number that they can, or one less (opencryptoki).
+const boundless = math.MaxUint32 - 1
+
 // count says a number and its limit, as far as the token tells them.
 func count(n, most *uint) string {
 	text := "not told"
 	if n != nil {
 		text = fmt.Sprint(*n)
 	}
-	if most != nil && *most > 0 {
+	if most != nil && *most > 0 && *most < boundless {
 		text += fmt.Sprintf(" of %d", *most)
 	}
 	return text
