@@ -152,7 +152,7 @@ func (d *desk) delete(ctx context.Context, o keyFlags, yes bool) (k admin.Key, t
 			return k, t, err
 		}
 		r := reportOf(k)
-		what := fmt.Sprintf("The key %s (%s, %s bits, KCV %s) in the token %s will be deleted for good", k, r.Type, r.size(), r.check(), oneLine(t.String()))
+		what := fmt.Sprintf("The key %s, %s, %s bits, KCV %s, in the token %s will be deleted for good", k, r.Type, r.size(), r.check(), oneLine(t.String()))
 		if err = d.confirmName(ctx, false, what, o.label); err != nil {
 			return k, t, err
 		}

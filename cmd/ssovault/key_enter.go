@@ -199,9 +199,9 @@ func (a *app) take(ctx context.Context, o enterOptions, t hsm.KeyType, bits int)
 // fromFiles reads a component from each file.
 func fromFiles(files []string, t hsm.KeyType, bits int) (all []hsm.Component, err error) {
 	for _, path := range files {
-		b, err := durable.Read(path, hsm.MaxLines)
-		if errors.Is(err, fs.ErrNotExist) {
-			return all, fault.New(fault.Usage, "there is no file %s", path)
+		b, err := readGiven(path, hsm.MaxLines)
+		if err == nil && len(b) == 0 {
+			err = fault.New(fault.Usage, "%s is empty: it holds no component", path)
 		}
 		if err != nil {
 			return all, err
@@ -217,4 +217,18 @@ func fromFiles(files []string, t hsm.KeyType, bits int) (all []hsm.Component, er
 		}
 	}
 	return all, nil
+}
+
+// readGiven reads a file that a person named.
+func readGiven(path string, limit int64) ([]byte, error) {
+	b, err := durable.Read(path, limit)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = fault.New(fault.Usage, "there is no file %s", path)
+	case fault.Of(err) == fault.Malformed:
+		err = (&fault.Error{Cause: fault.Malformed, Err: err}).With("nothing was changed; it is another file than is meant")
+	case fault.Of(err) == fault.NotPermitted && !errors.Is(err, fs.ErrPermission):
+		err = (&fault.Error{Cause: fault.NotPermitted, Err: err}).With("name the file itself, a regular one; what another program gives goes to standard input")
+	}
+	return b, err
 }

@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -68,10 +66,7 @@ func (a *app) readExported(path string) (x hsm.Exported, err error) {
 		b, err = io.ReadAll(io.LimitReader(a.in, hsm.MaxExported+1))
 		err = fault.Wrap(durable.Cause(err), err, "read standard input")
 	} else {
-		b, err = durable.Read(path, hsm.MaxExported)
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		err = fault.New(fault.Usage, "there is no file %s", path)
+		b, err = readGiven(path, hsm.MaxExported)
 	}
 	if err != nil {
 		return x, err
