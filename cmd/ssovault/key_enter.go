@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -198,7 +199,12 @@ func (a *app) take(ctx context.Context, o enterOptions, t hsm.KeyType, bits int)
 
 // fromFiles reads a component from each file.
 func fromFiles(files []string, t hsm.KeyType, bits int) (all []hsm.Component, err error) {
-	for _, path := range files {
+	for i, path := range files {
+		// What is no file may be the component itself: it is not repeated.
+		if there, err := durable.Exists(path); err == nil && !there && len(path) >= 16 && strings.Trim(path, "0123456789abcdefABCDEF- ") == "" {
+			return all, fault.New(fault.Usage, "--component %d of %d names no file", i+1, len(files)).
+				With("a component never stands on a command line: it comes from a file, from standard input, or is typed; if this was one, it is no secret any more")
+		}
 		b, err := readGiven(path, hsm.MaxLines)
 		if err == nil && len(b) == 0 {
 			err = fault.New(fault.Usage, "%s is empty: it holds no component", path)

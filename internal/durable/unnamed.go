@@ -65,6 +65,9 @@ func (u *Unnamed) Publish() error {
 	var err error
 	if u.beside == "" {
 		err = unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", u.file.Fd()), unix.AT_FDCWD, u.path, unix.AT_SYMLINK_FOLLOW)
+		if errors.Is(err, unix.ENOENT) { // no /proc: root can do without
+			err = unix.Linkat(int(u.file.Fd()), "", unix.AT_FDCWD, u.path, unix.AT_EMPTY_PATH)
+		}
 	} else {
 		err = unix.Renameat2(unix.AT_FDCWD, u.beside, unix.AT_FDCWD, u.path, unix.RENAME_NOREPLACE)
 	}
