@@ -70,6 +70,9 @@ func (u *Unnamed) Publish() error {
 		}
 	} else {
 		err = unix.Renameat2(unix.AT_FDCWD, u.beside, unix.AT_FDCWD, u.path, unix.RENAME_NOREPLACE)
+		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) { // a file system that cannot refuse to replace
+			err = renameUnlessThere(u.beside, u.path)
+		}
 	}
 	switch {
 	case errors.Is(err, unix.EEXIST):
@@ -93,4 +96,15 @@ func (u *Unnamed) Close() error {
 		return wrap(err, "close %s", u.path)
 	}
 	return nil
+}
+
+func renameUnlessThere(from, to string) error {
+	there, err := Exists(to)
+	switch {
+	case err != nil:
+		return err
+	case there:
+		return unix.EEXIST
+	}
+	return os.Rename(from, to)
 }

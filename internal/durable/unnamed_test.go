@@ -1,6 +1,8 @@
 package durable
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -62,5 +64,25 @@ func TestUnnamed(t *testing.T) {
 				t.Error("a file in no folder")
 			}
 		})
+	}
+}
+
+func TestRenameUnlessThere(t *testing.T) {
+	dir := t.TempDir()
+	one, two := filepath.Join(dir, "one"), filepath.Join(dir, "two")
+	if err := Create(one, []byte("one")); err != nil {
+		t.Fatal(err)
+	}
+	if err := renameUnlessThere(one, two); err != nil {
+		t.Error(err)
+	}
+	if err := Create(one, []byte("other")); err != nil {
+		t.Fatal(err)
+	}
+	if err := renameUnlessThere(one, two); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("over another file: %v", err)
+	}
+	if b, err := os.ReadFile(two); err != nil || string(b) != "one" {
+		t.Errorf("%q, %v", b, err)
 	}
 }
