@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"ssovault/internal/fault"
@@ -125,6 +128,10 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 
 // usage gives what cobra refuses its cause and its command.
 func usage(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "" {
+		err = fmt.Errorf("unknown flag -%c", unknown.GetSpecifiedShortnames()[0]) // what follows it may be a PIN
+	}
 	if cmd.HasParent() {
 		return fault.Wrap(fault.Usage, err, "%s", cmd.Name())
 	}

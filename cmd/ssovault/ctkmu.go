@@ -70,7 +70,7 @@ func ctkmu(args []string) ([]string, error) {
 				out = append(out, arg)
 				continue
 			}
-			return nil, fault.New(fault.Usage, "hsm ctkmu %s: %q is no flag", args[0], arg)
+			return nil, fault.New(fault.Usage, "hsm ctkmu %s takes flags only; PINs never stand on a command line", args[0])
 		}
 		flag, known := word.flags[arg[1]]
 		if !known {

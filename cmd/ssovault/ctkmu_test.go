@@ -40,8 +40,8 @@ func TestCtkmuRefuses(t *testing.T) {
 		"x":          "the commands are",
 		"l -n":       "no flag -n",
 		"c -t":       "-t needs a value",
-		"l word":     "is no flag",
-		"c -zmany -": "is no flag",
+		"l word":     "takes flags only",
+		"c -zmany -": "takes flags only",
 	} {
 		if _, err := ctkmu(strings.Fields(in)); fault.Of(err) != fault.Usage || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: %v", in, err)

@@ -101,7 +101,7 @@ func (a *app) identityCreateCommand() *cobra.Command {
 		Short: "Make the RSA pair of a token, and show its fingerprint",
 		Example: `  ssovault hsm identity create --token hsm2
   ssovault hsm identity create --token hsm2 --json | jq -r .fingerprint`,
-		Args: cobra.NoArgs,
+		Args: noWords,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			i, present, err := a.createIdentity(cmd.Context(), flags)
 			if err != nil {
@@ -216,7 +216,7 @@ func (a *app) identityListCommand() *cobra.Command {
 		Short: "List a token's identity and those that it trusts",
 		Example: `  ssovault hsm identity list --token hsm1
   ssovault hsm identity list --token hsm1 --json`,
-		Args: cobra.NoArgs,
+		Args: noWords,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			v, err := a.guest(cmd.Context(), flags)
 			if err != nil {

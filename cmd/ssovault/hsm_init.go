@@ -42,7 +42,7 @@ A token that wants the security officer's first PIN changed before anything else
 (opencryptoki) takes the new one from --new-so-pin-source, or asks.`,
 		Example: `  ssovault hsm init --slot 0 --label hsm1
   ssovault hsm init --slot 1 --label hsm2 --so-pin-source file:so.pin --pin-source file:user.pin`,
-		Args: cobra.NoArgs,
+		Args: noWords,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			t, err := a.initialise(cmd.Context(), o)
 			if err != nil {
@@ -113,9 +113,21 @@ func (a *app) initialise(ctx context.Context, o tokenInitOptions) (admin.Token, 
 	was := v.token
 	t, err := v.initialiseOnce(ctx, o.label, p)
 	if err == nil {
+		v.forgetRefusals(was, t)
 		a.log.Info().Str("command", a.command).Str("token", t.Label).Str("serial", t.Serial).Str("was", was.Label).Msg("token initialised")
 	}
 	return t, err
+}
+
+// forgetRefusals forgets what a token refused before it had these PINs.
+func (v *visit) forgetRefusals(was, is admin.Token) {
+	if !was.Initialised {
+		return
+	}
+	if f, err := v.state(&v.site); err == nil {
+		f.ForgetRefusals(was.Serial)
+		f.ForgetRefusals(is.Serial)
+	}
 }
 
 // initialiseOnce initialises the token. The security officer's PIN of a token that

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 
 	"ssovault/internal/fault"
@@ -94,9 +95,17 @@ func (v *visit) loginWith(ctx context.Context, role sks.Role, source pin.Source,
 	}
 	if source.Attended() {
 		_, err := try(sks.Access{})
-		return err
+		return typedPIN(err)
 	}
 	return v.once(ctx, role, source, try)
+}
+
+// typedPIN says of a refused PIN what whoever typed it can do.
+func typedPIN(err error) error {
+	if fault.Of(err) != fault.PINRefused || fault.HintFor(err) != fault.PINRefused.Hint() {
+		return err
+	}
+	return (&fault.Error{Cause: fault.PINRefused, Err: err}).With("nothing was changed; give the command again with the right PIN: the token may count refusals, and lock the PIN after a few")
 }
 
 // once tries a PIN that nobody types under the rules for starts.
@@ -114,11 +123,16 @@ func (v *visit) once(ctx context.Context, role sks.Role, source pin.Source, try 
 	return err
 }
 
-// readTwice reads a new PIN: from its source, or typed twice.
+// readTwice reads a new PIN: from its source, or typed twice. One that the token
+// would refuse for its length is not typed again.
 func (v *visit) readTwice(ctx context.Context, s pin.Source, question, flag string) (secret.Value, error) {
 	first, err := v.read(ctx, s, question, flag)
 	if err != nil || !s.Attended() {
 		return first, err
+	}
+	if err := fits(v.token, first, "the "+question); err != nil {
+		first.Wipe()
+		return secret.Value{}, err
 	}
 	second, err := v.read(ctx, s, question+", again", flag)
 	defer second.Wipe()
@@ -138,8 +152,15 @@ func fits(t admin.Token, p secret.Value, whose string) error {
 	if n == 0 {
 		return fault.New(fault.Usage, "%s is empty", whose).With("nothing was changed")
 	}
+	name, characters := oneLine(t.String()), "characters"
+	if !t.Initialised {
+		name = fmt.Sprintf("in slot %d", t.Slot)
+	}
+	if n == 1 {
+		characters = "character"
+	}
 	if n < t.MinPIN || t.MaxPIN > 0 && n > t.MaxPIN {
-		return fault.New(fault.Usage, "%s has %d characters; the token %s takes %d to %d", whose, n, oneLine(t.String()), t.MinPIN, t.MaxPIN).With("nothing was changed")
+		return fault.New(fault.Usage, "%s has %d %s; the token %s takes %d to %d", whose, n, characters, name, t.MinPIN, t.MaxPIN).With("nothing was changed")
 	}
 	if bytes.IndexByte(p.Bytes(), 0) >= 0 {
 		return fault.New(fault.Usage, "%s holds a zero byte", whose)

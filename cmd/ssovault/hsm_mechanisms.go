@@ -60,7 +60,7 @@ whether a mechanism for it is there. That one is listed is no proof that it work
 'ssovault doctor' tries AES/GCM with the key.`,
 		Example: `  ssovault hsm mechanisms --token hsm1
   ssovault hsm mechanisms --token hsm1 --json | jq '.needs[] | select(.ok | not)'`,
-		Args: cobra.NoArgs,
+		Args: noWords,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			v, err := a.visit(cmd.Context(), flags)
 			if err != nil {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 )
 
@@ -71,7 +73,7 @@ func (a *app) hsmPINChangeCommand() *cobra.Command {
 		Long:  "Change gives one token, or several that share a PIN, a new user PIN." + pinHelp,
 		Example: `  ssovault hsm pin change --token hsm1
   ssovault hsm pin change --token hsm1 --token hsm2 --pin-source file --new-pin-source file:/run/secrets/new.pin`,
-		Args: cobra.NoArgs,
+		Args: noWords,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.beginPIN(cmd.Context(), o) },
 	}
 	o.register(c)
@@ -88,7 +90,7 @@ func (a *app) hsmPINResetCommand() *cobra.Command {
 		Long:  "Reset lets the security officer set a user PIN: a first one, or one in place of a PIN that is\nlocked or lost." + pinHelp,
 		Example: `  ssovault hsm pin reset --token hsm1
   ssovault hsm pin reset --token hsm1 --so-pin-source file:so.pin --new-pin-source file:new.pin`,
-		Args: cobra.NoArgs,
+		Args: noWords,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.beginPIN(cmd.Context(), o) },
 	}
 	o.register(c)
@@ -96,4 +98,13 @@ func (a *app) hsmPINResetCommand() *cobra.Command {
 	c.Flags().StringArrayVar(&o.tokens, "token", nil, "the `token`: label, serial number, slot number or pkcs11: URI (default that of sks.properties)")
 	c.Flags().BoolVar(&o.elsewhere, "source-updated-elsewhere", false, "whoever keeps the stored source gives it the new PIN")
 	return c
+}
+
+// noWords refuses whatever stands beside the flags of a command, and does not
+// repeat it: it may be a PIN.
+func noWords(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return errors.New("it takes flags only; PINs never stand on a command line")
+	}
+	return nil
 }

@@ -88,15 +88,16 @@ func (w *pinWork) loginOf(v *visit, role sks.Role) admin.Login {
 
 // answerOf judges a login.
 func answerOf(tried bool, err error) vault.PINAnswer {
-	_, coded := cryptoki.Code(err)
+	code, coded := cryptoki.Code(err)
+	said, _ := cryptoki.CauseOf(code) // of a PIN that was refused and is locked now: that it was refused
 	switch {
 	case err == nil:
 		return vault.PINAccepted
 	case !tried:
 		return vault.PINNotTried
-	case coded && fault.Of(err) == fault.PINRefused:
+	case coded && said == fault.PINRefused:
 		return vault.PINWasRefused
-	case coded && (fault.Of(err) == fault.PINLocked || fault.Of(err) == fault.PINUnavailable):
+	case coded && (said == fault.PINLocked || said == fault.PINUnavailable):
 		return vault.PINNotTried // the token did not look at it
 	}
 	return vault.PINAnswerLost

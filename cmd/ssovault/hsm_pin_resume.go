@@ -30,7 +30,7 @@ refused.`,
 		Example: `  ssovault hsm pin resume
   ssovault hsm pin resume --pin-source file:/run/secrets/old.pin
   ssovault hsm pin resume --leave-out hsm2`,
-		Args: cobra.NoArgs,
+		Args: noWords,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.resumePIN(cmd.Context(), o) },
 	}
 	c.Flags().StringVar(&o.newSource, "new-pin-source", "", "take the new PIN from this `source`, should its file be lost")

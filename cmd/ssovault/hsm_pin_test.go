@@ -89,8 +89,9 @@ func TestHSMOnATerminal(t *testing.T) {
 		{[]string{"hsm", "pin", "change"}, [][2]string{{"PIN of the token", p.token.PIN}, {"new PIN:", "typed-pin"}, {"new PIN, again:", "typed-pim"}}, "not the same"},
 		{[]string{"hsm", "pin", "change"}, [][2]string{{"PIN of the token", p.token.PIN}, {"new PIN:", "typed-pin"}, {"new PIN, again:", "typed-pin"}}, "and so has its stored source, file"},
 		{[]string{"key", "generate", "k", "--public"}, [][2]string{{"P (CKA_PRIVATE)", "k"}, {"PIN of the token", "typed-pin"}}, "generated in"},
-		{[]string{"key", "delete", "k"}, [][2]string{{"Type k to go on", "no"}}, "that is not its name"},
-		{[]string{"key", "delete", "k"}, [][2]string{{"Type k to go on", "k"}, {"PIN of the token", "typed-pin"}}, `deleted: "k"`},
+		{[]string{"key", "delete", "k"}, [][2]string{{"PIN of the token", "typed-pin"}, {"Type k to go on", "no"}}, "that is not its name"},
+		{[]string{"key", "delete", "k"}, [][2]string{{"PIN of the token", "typed-pin"}, {"Type k to go on", "k"}}, `deleted: "k"`},
+		{[]string{"key", "delete", "k"}, [][2]string{{"PIN of the token", "typed-pin"}}, `there is no key "k"`},
 		{[]string{"key", "list"}, [][2]string{{"PIN of the token", "wrong-pin"}}, "the token says that a PIN was refused"},
 		{[]string{"key", "list"}, [][2]string{{"(the token says that a PIN was refused", "typed-pin"}}, "LABEL"},
 	} {

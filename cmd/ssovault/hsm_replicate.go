@@ -16,12 +16,14 @@ import (
 
 // pairFlags name two tokens.
 type pairFlags struct {
-	from, to       string
-	library        string
-	fromPIN, toPIN string
+	from, to         string
+	library          string
+	fromPIN, toPIN   string
+	fromFlag, toFlag string // of those sources
 }
 
 func (p *pairFlags) registerPINs(c *cobra.Command, one, two string) {
+	p.fromFlag, p.toFlag = one, two
 	f := c.Flags()
 	f.StringVar(&p.library, "library", "", "PKCS#11 `library` of both, unless a URI names another")
 	f.StringVar(&p.fromPIN, one, "", "PIN `source` of the first token (default --pin-source)")
@@ -29,7 +31,8 @@ func (p *pairFlags) registerPINs(c *cobra.Command, one, two string) {
 }
 
 func (p pairFlags) both() (from, to tokenFlags) {
-	return tokenFlags{token: p.from, library: p.library, userSource: p.fromPIN}, tokenFlags{token: p.to, library: p.library, userSource: p.toPIN}
+	return tokenFlags{token: p.from, library: p.library, userSource: p.fromPIN, userFlag: p.fromFlag},
+		tokenFlags{token: p.to, library: p.library, userSource: p.toPIN, userFlag: p.toFlag}
 }
 
 // replicateOptions are the flags of hsm replicate.
@@ -82,7 +85,7 @@ is refused: it moves by the device's own cloning. In the second token the keys a
 extractable, unless --replicable lets them go on from there.`,
 		Example: `  ssovault hsm replicate --from hsm1 --to hsm2
   ssovault hsm replicate --from hsm1 --to 'pkcs11:serial=2dab1c31d14861dd' --key payments --yes`,
-		Args: cobra.NoArgs,
+		Args: noWords,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.from == "" || o.to == "" {
 				return fault.New(fault.Usage, "hsm replicate needs --from and --to")

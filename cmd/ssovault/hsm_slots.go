@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"text/tabwriter"
 
@@ -22,7 +23,7 @@ func (a *app) hsmSlotsCommand() *cobra.Command {
 		Example: `  ssovault hsm slots
   ssovault hsm slots --library /usr/lib/softhsm/libsofthsm2.so
   ssovault hsm slots --json | jq -r '.[].serial'`,
-		Args: cobra.NoArgs,
+		Args: noWords,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := a.openChosen(cmd, flags)
 			if err != nil {
@@ -139,7 +140,7 @@ library that does not load or answer (10), a slot that cannot be asked, a device
 locked down (32), a PIN that is locked (21).`,
 		Example: `  ssovault hsm state
   ssovault hsm state --json | jq .problems`,
-		Args: cobra.NoArgs,
+		Args: noWords,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r, first := a.hsmState(cmd, flags)
 			if r.Library == "" {
@@ -223,13 +224,17 @@ func (r stateReport) print(out io.Writer) error {
 	return nil
 }
 
+// boundless is where limits begin that are none: tokens that have no limit tell
+// the greatest number that they can, or one less (opencryptoki).
+const boundless = math.MaxUint32 - 1
+
 // count says a number and its limit, as far as the token tells them.
 func count(n, most *uint) string {
 	text := "not told"
 	if n != nil {
 		text = fmt.Sprint(*n)
 	}
-	if most != nil && *most > 0 {
+	if most != nil && *most > 0 && *most < boundless {
 		text += fmt.Sprintf(" of %d", *most)
 	}
 	return text

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,7 +19,7 @@ import (
 func TestHSMScript(t *testing.T) {
 	k := p11test.Token(t) // for the path of the library
 	testscript.Run(t, testscript.Params{
-		Files: []string{"testdata/script/hsm.txtar", "testdata/script/hsm_carry.txtar"},
+		Files: []string{"testdata/script/hsm.txtar", "testdata/script/hsm_carry.txtar", "testdata/script/hsm_words.txtar"},
 		Setup: func(e *testscript.Env) error {
 			conf := filepath.Join(e.WorkDir, "softhsm2.conf")
 			e.Setenv("SOFTHSM2_CONF", conf)
@@ -94,7 +95,13 @@ func TestHSMOnOpencryptoki(t *testing.T) {
 	if kcvs := regexp.MustCompile(`(?m) [0-9A-F]{6}$`).FindAllString(list.stdout, -1); len(kcvs) != 2 {
 		t.Errorf("%v in\n%s", kcvs, list.stdout)
 	}
+	kcv := func(label string) string { // before the key may encrypt no more
+		return regexp.MustCompile(`(?m)^` + label + ` .* ([0-9A-F]{6})$`).FindStringSubmatch(list.stdout)[1]
+	}
 	s.ends(s.key("set", "aes", "--attributes", "E"), 0, "PMTE")
+	s.ends(s.key("set", "aes", "--attributes", "D"), 0, "KCV         "+kcv("aes"))
+	s.ends(s.key("show", "aes"), 0, "KCV         - (the token tells none, and without E none can be calculated)")
+	s.ends(s.key("set", "aes", "--attributes", "ED"), 0, "KCV         "+kcv("aes"))
 	s.ends(s.key("delete", "aes", "--yes"), 0, "deleted")
 	s.ends(s.key("kcv", "aes"), 13, "there is no key")
 	long, next := "file:"+s.bring("long.pin", []byte("123456789")), "file:"+s.bring("next.pin", []byte("97531864"))
@@ -158,12 +165,25 @@ func TestTokensAreCompleted(t *testing.T) {
 	k := p11test.Token(t)
 	m := p11test.Faulty(t, k.Library)
 	s := newAdminScene(t, k, m.Path)
-	for _, args := range [][]string{{"key", "list", "--token", ""}, {"hsm", "replicate", "--from", ""}, {"migrate", "--to", ""}, {"hsm", "pin", "change", "--token", ""}} {
+	for _, args := range [][]string{{"key", "list", "--pin-source", s.pin, "--token", ""}, {"hsm", "replicate", "--from", ""}, {"migrate", "--to", ""}, {"hsm", "pin", "change", "--token", ""}} {
 		if o := s.try(append([]string{"__complete"}, args...)...); !strings.Contains(o.stdout, k.Label+"\tserial "+k.Serial) || !strings.Contains(o.stdout, ":4\n") {
 			t.Errorf("%v: exit %d\n%s%s", args, o.code, o.stdout, o.stderr)
 		}
 	}
 	if n := m.CallsOf("C_Login"); n != 0 {
 		t.Errorf("%d logins", n)
+	}
+	// Those of keys are private: no PIN is read for them, and no library asked.
+	m.Reset()
+	read := filepath.Join(s.dir, "read")
+	for _, args := range [][]string{{"key", "show"}, {"key", "delete", "--token", k.Serial}, {"key", "kcv", "--token", "pkcs11:token=" + url.PathEscape(k.Label) + "?pin-source=file:" + filepath.Join(s.dir, "user.pin")},
+		{"key", "retire"}, {"key", "enter", "--as", "so", "--token", k.Serial}} {
+		args = append([]string{"__complete", "--pin-source", "command:touch " + read}, append(args, "")...)
+		if o := s.try(args...); o.code != 0 || !strings.HasPrefix(o.stdout, ":4\n") || exists(read) {
+			t.Errorf("%v: exit %d\n%s%s", args, o.code, o.stdout, o.stderr)
+		}
+	}
+	if n := m.CallsOf("C_Login"); n != 0 || m.Calls() != 0 {
+		t.Errorf("%d logins, %d calls", n, m.Calls())
 	}
 }

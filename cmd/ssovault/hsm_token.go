@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,7 +24,8 @@ const libraryVariable = "SSOVAULT_PKCS11_LIBRARY"
 type tokenFlags struct {
 	token, library string
 	soSource       string
-	userSource     string // of a command about two tokens, instead of --pin-source
+	// Of a command about two tokens, instead of --pin-source; and its flag's name.
+	userSource, userFlag string
 }
 
 func (t *tokenFlags) register(c *cobra.Command) {
@@ -56,7 +56,6 @@ func (a *app) site() (p site, err error) {
 	}
 	if a.base == "" && os.Getenv("SSOVAULT_BASE") == "" {
 		if there, err := durable.Exists(vault.Layout{Base: base}.Data("")); err != nil || !there {
-			a.logFile.fallback = io.Discard // there is no log to write to, and so no failure of it
 			return p, nil
 		}
 	}
@@ -280,7 +279,7 @@ func (v *visit) sources() (user, so pin.Source, err error) {
 	}
 	if err == nil && v.flags.userSource != "" {
 		user, err = pin.ParseSource(v.flags.userSource)
-		return user, so, fault.Wrap(fault.Usage, err, "the PIN source %q", v.flags.userSource)
+		return user, so, fault.Wrap(fault.Usage, err, "--%s", v.flags.userFlag)
 	}
 	if err == nil && v.pinSource != "" {
 		user, err = pin.ParseSource(v.pinSource)

@@ -34,7 +34,7 @@ create' and 'list' show it there), or said by --fingerprint. It is not shown her
 compares it with itself learns nothing.`,
 		Example: `  ssovault hsm identity trust --token hsm1 --peer hsm2
   ssovault hsm identity trust --token hsm1 --peer 'pkcs11:token=hsm2' --fingerprint "$(cat hsm2.fingerprint)" --so-pin-source file:so.pin`,
-		Args: cobra.NoArgs,
+		Args: noWords,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			i, present, err := a.trust(cmd.Context(), o)
 			if err != nil {

@@ -82,7 +82,7 @@ func TestComponentsLeakNowhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	block := afterText(t, string(svg), "block 1                ")[:8]
-	if met := look(trace, []string{s.token.PIN, block}, "<"+sheets+"/K2-component-1-of-2."); met != 2 {
+	if met := look(trace, []string{s.token.PIN, block}, "<"+sheets+"/#"); met != 2 {
 		t.Errorf("a block is in %d files", met)
 	}
 	known := []string{s.token.PIN, "7C7FD05D37C216C19B1AD06710850176E02AC77FD3C1C84F", "0123456789ABCDEF23456789ABCDEF01456789ABCDEF0123",
@@ -111,11 +111,25 @@ func TestCarryOnOpencryptoki(t *testing.T) {
 	other := s.bring("other.lines", []byte(knownComponents[56:]))
 	s.ends(s.key("enter", "KEK", "--type", "des3", "--attributes", "WUE", "--kcv", "88496A", "--component", file, "--component", other), 0, "88496A")
 	s.well(s.key("generate", "pay", "--attributes", "EX", "--wrap-with-any"))
+	s.well(s.key("enter", "silent", "--type", "des3", "--attributes", "W", "--kcv", "88496A", "--component", file, "--component", other))
+	again := s.key("enter", "silent", "--type", "des3", "--attributes", "W", "--kcv", "88496A", "--component", file, "--component", other)
+	s.ends(again, 0, "already present: silent")
+	s.ends(again, 0, "tells no KCV of the key")
+	s.ends(s.key("delete", "silent", "--yes"), 0, "deleted")
+	s.well(s.key("generate", "silent", "--attributes", "WU"))
 	before := k.Snapshot(t)
 	out := filepath.Join(s.dir, "pay.key")
 	s.ends(s.key("export", "pay", "--wrap", "aes", "-o", out), 2, "CKM_AES_KEY_WRAP_KWP")
 	s.ends(s.key("export", "pay", "--wrap", "KEK", "-o", out), 2, "is a Triple-DES key")
 	s.ends(s.key("components", "t", "--count", "2", "--replicable"), 2, "does not know CKA_WRAP_WITH_TRUSTED")
+	s.ends(s.try("key", "components", "t", "--token", k.Serial, "--count", "2", "--as", "so", "--so-pin-source", s.so), 2, "does not let its security officer mark a key as trusted (CKA_TRUSTED)")
+	// The check value that a wrapper lacks would help nobody.
+	s.ends(s.key("export", "pay", "--wrap", "silent", "-o", out), 2, "offers none of the mechanisms that wrap under an AES key: CKM_AES_KEY_WRAP_KWP")
+	vector, err := filepath.Abs("../../testdata/vectors/exported-kwp.key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.ends(s.key("import", vector, "--unwrap", "silent"), 2, "offers none of the mechanisms")
 	if now := k.Snapshot(t); now != before {
 		t.Errorf("before:\n%s\nnow:\n%s", before, now)
 	}

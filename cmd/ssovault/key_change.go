@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -9,6 +11,7 @@ import (
 	"ssovault/internal/fault"
 	"ssovault/internal/hsm"
 	"ssovault/internal/hsm/admin"
+	"ssovault/internal/sks"
 	"ssovault/internal/vault"
 )
 
@@ -44,7 +47,7 @@ readable; and P and M are fixed when a key is made.
 				return err
 			}
 			defer v.Close()
-			k, err := v.key(cmd.Context(), o, false)
+			k, err := v.key(cmd.Context(), o, true)
 			if err != nil {
 				return err
 			}
@@ -57,8 +60,17 @@ readable; and P and M are fixed when a key is made.
 					return err
 				}
 			}
+			kcv := k.KCV // which a key that may encrypt no more does not calculate
 			if k, err = v.Set(cmd.Context(), k, on, off); err != nil {
 				return err
+			}
+			if k.KCV == "" {
+				k.KCV = kcv
+			}
+			if k.KCV == "" { // it may encrypt now
+				if k, err = v.key(cmd.Context(), o, true); err != nil {
+					return err
+				}
 			}
 			a.log.Info().Str("command", a.command).Str("token", v.token.Label).Str("serial", v.token.Serial).
 				Str("label", k.Label).Str("attributes", k.Attributes.String()).Msg("key changed")
@@ -107,23 +119,13 @@ no known backup needs it.`,
 			if strings.HasPrefix(o.label, vault.KeyLabelPrefix) {
 				return fault.New(fault.Usage, "%q is a sealing key", o.label).With("'ssovault key retire' removes those that nothing needs")
 			}
-			ctx := cmd.Context()
-			if err := a.confirmName(ctx, yes, fmt.Sprintf("The key %q will be deleted for good", o.label), o.label); err != nil {
-				return err
-			}
-			v, err := a.enter(ctx, o.tokenFlags)
+			d := &desk{app: a, flags: o.tokenFlags, role: sks.RoleUser}
+			defer d.end()
+			k, t, err := d.delete(cmd.Context(), o, yes)
 			if err != nil {
 				return err
 			}
-			defer v.Close()
-			k, err := v.key(ctx, o, false)
-			if err != nil {
-				return err
-			}
-			if err := v.Delete(ctx, k); err != nil {
-				return err
-			}
-			a.log.Info().Str("command", a.command).Str("token", v.token.Label).Str("serial", v.token.Serial).
+			a.log.Info().Str("command", a.command).Str("token", t.Label).Str("serial", t.Serial).
 				Str("label", k.Label).Str("key_id", reportOf(k).ID).Msg("key deleted")
 			if o.asJSON {
 				return printJSON(a.out, reportOf(k))
@@ -135,4 +137,36 @@ no known backup needs it.`,
 	o.registerID(c)
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return c
+}
+
+// delete deletes a key, once a person has seen which one it is. The token is not
+// held while somebody types.
+func (d *desk) delete(ctx context.Context, o keyFlags, yes bool) (k admin.Key, t admin.Token, err error) {
+	if !yes {
+		err = d.with(ctx, func(v *visit) (err error) {
+			t = v.token
+			k, err = v.key(ctx, o, true)
+			return err
+		})
+		if err != nil {
+			return k, t, err
+		}
+		r := reportOf(k)
+		what := fmt.Sprintf("The key %s, %s, %s bits, KCV %s, in the token %s will be deleted for good", k, r.Type, r.size(), r.check(), oneLine(t.String()))
+		if err = d.confirmName(ctx, false, what, o.label); err != nil {
+			return k, t, err
+		}
+	}
+	err = d.with(ctx, func(v *visit) error {
+		now, err := v.key(ctx, o, false)
+		if err == nil && !yes && !slices.Equal(now.ID, k.ID) {
+			err = fault.New(fault.KeyAmbiguous, "the key %s is another one now", now).With("nothing was deleted; look again: 'ssovault key list'")
+		}
+		if err != nil {
+			return err
+		}
+		k, t = now, v.token
+		return v.Delete(ctx, k)
+	})
+	return k, t, err
 }

@@ -52,7 +52,9 @@ or on a medium that leaves with the custodians. On a pipe a component is one lin
 KCV the next.
 
 The key is stored last, when all components are handed out, and its KCV is compared with
-the token's. When something fails, no key is stored and the sheets are removed.
+the token's. When something fails, no key is stored and the sheets are removed. What cuts
+the run off before (kill -9, a power cut) leaves no sheet, or whole ones of a key that no
+token has.
 --rehearsal does all of that with a key that is not stored, and marks each sheet.
 
 ` + lettersHelp,

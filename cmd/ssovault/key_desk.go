@@ -23,10 +23,16 @@ type desk struct {
 	role   sks.Role
 	source pin.Source
 	pin    secret.Value // after the first login
+	user   *desk        // who sees the user's keys; see beside
 }
 
-// end forgets the PIN.
-func (d *desk) end() { d.pin.Wipe() }
+// end forgets the PINs.
+func (d *desk) end() {
+	d.pin.Wipe()
+	if d.user != nil {
+		d.user.end()
+	}
+}
 
 // with logs in and does something.
 func (d *desk) with(ctx context.Context, do func(*visit) error) error {
@@ -85,8 +91,17 @@ func (d *desk) prepare(ctx context.Context, k admin.NewKey, rehearsal bool) (t a
 			}
 		}
 		_, err := v.Place(ctx, k, key.Value, kcv, true)
+		if err != nil && k.Attributes.Has(hsm.Trusted) {
+			plain := k
+			plain.Attributes &^= hsm.Trusted
+			_, plainErr := v.Place(ctx, plain, key.Value, kcv, true)
+			err = v.noTrust(err, plainErr)
+		}
 		return err
 	})
+	if err == nil && k.Attributes.Has(hsm.Trusted) && !rehearsal {
+		err = d.beside(ctx, t)
+	}
 	return t, err
 }
 
@@ -149,28 +164,6 @@ func (v *visit) noTwin(ctx context.Context, attributes hsm.Attributes, kcv strin
 		}
 	}
 	return nil
-}
-
-// noUnwrapper refuses a trusted wrapper whose value a key of the user's has that
-// could take apart what is wrapped. The security officer does not see such
-// keys: it takes the user's PIN, from --pin-source.
-func (d *desk) noUnwrapper(ctx context.Context, kcv hsm.KCV) error {
-	if d.app.pinSource == "" {
-		d.warn("whether the token has a private key of the same value, which could take apart what is wrapped under this one, was not looked at: --pin-source lets ssovault look as the user")
-		return nil
-	}
-	user := &desk{app: d.app, flags: d.flags, role: sks.RoleUser}
-	defer user.end()
-	return user.with(ctx, func(v *visit) error {
-		all, err := v.secretKeys(ctx, "")
-		for _, one := range all {
-			if err == nil && one.Attributes&takesApart != 0 && !one.Attributes.Has(hsm.Trusted) && one.KCV == kcv.String() {
-				return fault.New(fault.Usage, "the token %s has a key of the same value, %s, which could take apart what is wrapped under a trusted one", oneLine(v.token.String()), one).
-					With(twinAdvice)
-			}
-		}
-		return err
-	})
 }
 
 // store brings a key in by put, which may still name it. When the answer is lost on the way it logs in

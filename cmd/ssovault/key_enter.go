@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"ssovault/internal/durable"
 	"ssovault/internal/fault"
 	"ssovault/internal/hsm"
+	"ssovault/internal/hsm/admin"
 	"ssovault/internal/secret"
 )
 
@@ -27,6 +29,7 @@ type enterOptions struct {
 type enterReport struct {
 	Token      string    `json:"token"`
 	Serial     string    `json:"serial"`
+	Present    bool      `json:"already_present"` // and no component was taken in
 	Components []hsm.KCV `json:"component_kcvs"`
 	Key        keyReport `json:"key"`
 }
@@ -49,11 +52,15 @@ Nothing is stored before all is right. --as so makes a wrapper that is trusted
 (CKA_TRUSTED), not private, and only wraps: keys that only trusted keys may wrap leave
 under it. Enter the same components with --attributes U where they are to arrive.
 
+A key of that label that is there already, with the same KCV, is left as it is: "already
+present", exit 0, and nobody types anything.
+
 ` + lettersHelp,
 		Example: `  ssovault key enter KEK1 --token hsm2 --count 3 --attributes U
   ssovault key enter KEK1 --token hsm1 --count 3 --as so
-  ssovault key enter KEK1 --token hsm2 --component a.txt --component b.txt --kcv 3FA7F9 --type des3 --bits 192
-  ssovault key components KEK1 --token hsm1 --count 2 | ssovault key enter KEK1 --token hsm2 --kcv 0A1B2C`,
+  ssovault key enter KEK1 --token hsm2 --component a.txt --component b.txt --type des3 --kcv 88496A # as the sheets say
+  ssovault key components KEK1 --token hsm2 --count 2 --attributes U >/run/user/0/kek
+  ssovault key enter KEK1 --token hsm1 --as so --kcv "$(ssovault key kcv KEK1 --token hsm2)" </run/user/0/kek`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: completeLabels,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -104,8 +111,14 @@ func (a *app) enterKey(cmd *cobra.Command, o enterOptions) error {
 	}
 	d := &desk{app: a, flags: o.tokenFlags, role: role}
 	defer d.end()
-	t, err := d.prepare(ctx, k, false)
-	if err != nil {
+	t, is, present, err := d.already(ctx, k, want)
+	if err == nil && present {
+		err = a.printEntered(enterReport{Token: t.Label, Serial: t.Serial, Present: true, Components: []hsm.KCV{}, Key: reportOf(is)}, t, o.asJSON)
+	}
+	if err != nil || present {
+		return err
+	}
+	if t, err = d.prepare(ctx, k, false); err != nil {
 		return err
 	}
 	parts, err := a.take(ctx, o, k.Type, k.Bits)
@@ -133,7 +146,10 @@ func (a *app) enterKey(cmd *cobra.Command, o enterOptions) error {
 	if want != nil {
 		err = key.Check(*want)
 	} else {
-		err = a.confirmKCV(ctx, kcv)
+		var same bool
+		if same, err = a.sameOnSheets(ctx, fmt.Sprintf("The KCV of the key is %s", kcv)); err == nil && !same {
+			err = fault.New(fault.Interrupted, "the KCV was not confirmed: nothing was stored")
+		}
 	}
 	if err != nil {
 		return err
@@ -143,26 +159,19 @@ func (a *app) enterKey(cmd *cobra.Command, o enterOptions) error {
 		return err
 	}
 	r.Key = reportOf(made)
-	if o.asJSON {
-		return printJSON(a.out, r)
-	}
-	fmt.Fprintf(a.out, "stored in the token %s:\n", oneLine(t.String()))
-	return r.Key.print(a.out)
+	return a.printEntered(r, t, o.asJSON)
 }
 
-// confirmKCV lets the custodians compare.
-func (a *app) confirmKCV(ctx context.Context, kcv hsm.KCV) error {
-	q, err := a.questions(ctx)
-	if err != nil {
-		return err
+func (a *app) printEntered(r enterReport, t admin.Token, asJSON bool) error {
+	if asJSON {
+		return printJSON(a.out, r)
 	}
-	defer q.close()
-	q.say("The KCV of the key is %s.", kcv)
-	answer, err := q.ask("Is that the one on the sheets (yes/no)", "no")
-	if err == nil && answer != "yes" && answer != "y" {
-		err = fault.New(fault.Interrupted, "the KCV was not confirmed: nothing was stored")
+	if r.Present {
+		fmt.Fprintf(a.out, "already present: %s\n", oneLine(r.Key.Label))
+	} else {
+		fmt.Fprintf(a.out, "stored in the token %s:\n", oneLine(t.String()))
 	}
-	return err
+	return r.Key.print(a.out)
 }
 
 // take gives the components, to be wiped, also with an error.
@@ -190,10 +199,15 @@ func (a *app) take(ctx context.Context, o enterOptions, t hsm.KeyType, bits int)
 
 // fromFiles reads a component from each file.
 func fromFiles(files []string, t hsm.KeyType, bits int) (all []hsm.Component, err error) {
-	for _, path := range files {
-		b, err := durable.Read(path, hsm.MaxLines)
-		if errors.Is(err, fs.ErrNotExist) {
-			return all, fault.New(fault.Usage, "there is no file %s", path)
+	for i, path := range files {
+		// What is no file may be the component itself: it is not repeated.
+		if there, err := durable.Exists(path); err == nil && !there && len(path) >= 16 && strings.Trim(path, "0123456789abcdefABCDEF- ") == "" {
+			return all, fault.New(fault.Usage, "--component %d of %d names no file", i+1, len(files)).
+				With("a component never stands on a command line: it comes from a file, from standard input, or is typed; if this was one, it is no secret any more")
+		}
+		b, err := readGiven(path, hsm.MaxLines)
+		if err == nil && len(b) == 0 {
+			err = fault.New(fault.Usage, "%s is empty: it holds no component", path)
 		}
 		if err != nil {
 			return all, err
@@ -209,4 +223,18 @@ func fromFiles(files []string, t hsm.KeyType, bits int) (all []hsm.Component, er
 		}
 	}
 	return all, nil
+}
+
+// readGiven reads a file that a person named.
+func readGiven(path string, limit int64) ([]byte, error) {
+	b, err := durable.Read(path, limit)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = fault.New(fault.Usage, "there is no file %s", path)
+	case fault.Of(err) == fault.Malformed:
+		err = (&fault.Error{Cause: fault.Malformed, Err: err}).With("nothing was changed; it is another file than is meant")
+	case fault.Of(err) == fault.NotPermitted && !errors.Is(err, fs.ErrPermission):
+		err = (&fault.Error{Cause: fault.NotPermitted, Err: err}).With("name the file itself, a regular one; what another program gives goes to standard input")
+	}
+	return b, err
 }

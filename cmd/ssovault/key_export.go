@@ -102,10 +102,10 @@ func (a *app) exportKey(ctx context.Context, o exportOptions) error {
 	if err != nil {
 		return err
 	}
-	defer v.Close()
 	x, err := v.export(ctx, o)
+	_ = v.Close() // what was asked of it came, or did not
 	if err != nil {
-		return err
+		return a.orNoWrap(ctx, o.tokenFlags, err)
 	}
 	text, err := x.Encode()
 	if err != nil {
@@ -153,7 +153,11 @@ func (v *visit) export(ctx context.Context, o exportOptions) (x hsm.Exported, er
 	if err != nil {
 		return x, err
 	}
-	wrapper, wrapperKCV, err := v.wrapper(ctx, o.wrapFlags)
+	wrapper, err := v.wrapper(ctx, o.wrapFlags)
+	if err != nil {
+		return x, err
+	}
+	wrapperKCV, err := v.tellsWrapper(wrapper)
 	if err != nil {
 		return x, err
 	}
@@ -162,27 +166,25 @@ func (v *visit) export(ctx context.Context, o exportOptions) (x hsm.Exported, er
 	}
 	x.Type, x.Bits, x.Label, x.Attributes = hsm.KeyType(k.Type), int(k.Bits), k.Label, k.Attributes
 	x.WrapperLabel, x.WrapperKCV = wrapper.Label, wrapperKCV
-	if wrapper.Bits < k.Bits {
-		v.warn(fmt.Sprintf("the wrapping key has %d bits, and the key %d: it is then as strong as %[1]d", wrapper.Bits, k.Bits))
+	if x.Mechanism, x.Wrapped, err = v.Wrap(ctx, k, wrapper, "", o.legacy); err != nil {
+		return x, err
 	}
-	x.Mechanism, x.Wrapped, err = v.Wrap(ctx, k, wrapper, "", o.legacy)
-	if err == nil && x.Bits == 0 {
+	if x.Bits == 0 {
 		x.Bits = x.Mechanism.KeyBits(len(x.Wrapped)) // SoftHSM keeps no length of a key that was unwrapped
 	}
-	return x, err
+	if is, with := strength(k.Type, x.Bits), strength(wrapper.Type, int(wrapper.Bits)); with > 0 && with < is {
+		v.warn(fmt.Sprintf("the wrapping key (%s, %d bits) is weaker than the key (%s, %d bits), which is then no stronger", wrapper.Type, wrapper.Bits, k.Type, x.Bits))
+	}
+	return x, nil
 }
 
-// wrapper finds the secret key that wraps or unwraps, and its KCV.
-func (v *visit) wrapper(ctx context.Context, w wrapFlags) (k admin.Key, kcv hsm.KCV, err error) {
-	k, err = v.key(ctx, keyFlags{label: w.wrapper, id: w.id}, true)
-	if err != nil {
-		return k, kcv, err
+// wrapper finds the secret key that wraps or unwraps.
+func (v *visit) wrapper(ctx context.Context, w wrapFlags) (admin.Key, error) {
+	k, err := v.key(ctx, keyFlags{label: w.wrapper, id: w.id}, true)
+	if err == nil && k.Class != admin.SecretKey {
+		err = fault.New(fault.Usage, "%s is a %s key: keys are wrapped under secret keys here", k, k.Class).With("'ssovault hsm replicate' moves keys under the other token's public key")
 	}
-	if k.Class != admin.SecretKey {
-		return k, kcv, fault.New(fault.Usage, "%s is a %s key: keys are wrapped under secret keys here", k, k.Class).With("'ssovault hsm replicate' moves keys under the other token's public key")
-	}
-	kcv, err = v.tells(k)
-	return k, kcv, err
+	return k, err
 }
 
 // tells gives the KCV of a key, or says what it takes to have one.

@@ -16,8 +16,8 @@ import (
 // keyFlags say which key in which token a command is about.
 type keyFlags struct {
 	tokenFlags
-	label, id string
-	asJSON    bool
+	label, id, class string
+	asJSON           bool
 }
 
 func (k *keyFlags) register(c *cobra.Command) {
@@ -30,6 +30,7 @@ func (k *keyFlags) register(c *cobra.Command) {
 func (k *keyFlags) registerID(c *cobra.Command) {
 	k.register(c)
 	c.Flags().StringVar(&k.id, "id", "", "the key's CKA_ID in `hexadecimal`, where several have the label")
+	c.Flags().StringVar(&k.class, "class", "", "the key's `class`, where several have the label and the id: secret, private or public")
 }
 
 // name takes the label, which may stand for itself on the command line or in
@@ -53,6 +54,11 @@ func (k *keyFlags) name(args []string) error {
 	}
 	if k.label == "" {
 		return fault.New(fault.Usage, "which key is meant?").With("name it by its label; 'ssovault key list' shows them")
+	}
+	switch admin.Class(k.class) {
+	case "", admin.SecretKey, admin.PrivateKey, admin.PublicKey:
+	default:
+		return fault.New(fault.Usage, "--class %q: it is secret, private or public", k.class)
 	}
 	return fault.Wrap(fault.Usage, sks.CheckLabel(k.label), "the label %q", k.label)
 }
@@ -79,7 +85,7 @@ func (v *visit) key(ctx context.Context, k keyFlags, calculate bool) (admin.Key,
 	var found []admin.Key
 	var names []string
 	for _, one := range all {
-		if k.id == "" || strings.EqualFold(k.id, hex.EncodeToString(one.ID)) {
+		if (k.id == "" || strings.EqualFold(k.id, hex.EncodeToString(one.ID))) && (k.class == "" || k.class == string(one.Class)) {
 			found, names = append(found, one), append(names, string(one.Class)+" key "+one.String())
 		}
 	}
@@ -90,7 +96,7 @@ func (v *visit) key(ctx context.Context, k keyFlags, calculate bool) (admin.Key,
 	case 1:
 		return found[0], nil
 	}
-	return admin.Key{}, fault.New(fault.KeyAmbiguous, "several keys are meant: %s", joined(names)).With("name one by its id: --id")
+	return admin.Key{}, fault.New(fault.KeyAmbiguous, "several keys are meant: %s", joined(names)).With("name one by its id (--id), or by its class (--class)")
 }
 
 // print prints what became of a key.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"ssovault/internal/durable"
@@ -12,10 +13,13 @@ import (
 	"ssovault/internal/secret"
 )
 
-// sheets are written into a folder.
+// sheets are written into a folder. None has a name there before all are whole,
+// so that a run that is cut off leaves no half of one.
 type sheets struct {
 	dir     string
-	written []string
+	whole   []*durable.Unnamed
+	paths   []string
+	written []string // of those that have their names
 }
 
 // sheetFolder makes sure that the sheets can be written.
@@ -24,28 +28,35 @@ func (a *app) sheetFolder(o componentsOptions) (hands, error) {
 	if err != nil {
 		return nil, err
 	}
-	place := newFile
-	if p.folder != nil { // whose disk and backups must not hold them
-		place = a.outside
-	}
-	first := hsm.Sheet{Number: 1, Of: o.count, Label: o.label}
-	path, err := place(filepath.Join(o.sheetDir, first.FileName(sheetEndings[0])))
+	dir, err := filepath.Abs(o.sheetDir)
 	if err != nil {
-		return nil, err
+		return nil, fault.Wrap(fault.Usage, err, "find %s", o.sheetDir)
 	}
-	h := &sheets{dir: filepath.Dir(path)}
+	var path string
 	for number := range o.count {
 		s := hsm.Sheet{Number: number + 1, Of: o.count, Label: o.label}
 		for _, ending := range sheetEndings {
-			path := filepath.Join(h.dir, s.FileName(ending))
+			path = filepath.Join(dir, s.FileName(ending))
 			there, err := durable.Exists(path)
 			if err == nil && there {
-				err = fault.New(fault.Usage, "%s is there already, and is never overwritten", path).With("name another folder")
+				err = fault.New(fault.Usage, "%s is there already, and is never overwritten", path).
+					With("name another folder; where a run was cut off, and no token has a key of the KCV on that sheet, its sheets are worth nothing: remove them")
 			}
 			if err != nil {
 				return nil, err
 			}
 		}
+	}
+	place := newFile
+	if p.folder != nil { // whose disk and backups must not hold them
+		place = a.outside
+	}
+	if path, err = place(path); err != nil {
+		return nil, err
+	}
+	h := &sheets{dir: filepath.Dir(path)}
+	if info, err := os.Stat(h.dir); err == nil && info.Mode().Perm()&0o077 != 0 {
+		a.warn(fmt.Sprintf("the folder %s is open to others (mode %04o); the sheets themselves are not (0600)", h.dir, info.Mode().Perm()))
 	}
 	return h, nil
 }
@@ -64,22 +75,40 @@ func (h *sheets) give(_ context.Context, s hsm.Sheet) (files []string, err error
 			return nil, err
 		}
 		path := filepath.Join(h.dir, s.FileName(ending))
-		err = durable.Create(path, content.Bytes())
+		sheet, err := durable.CreateUnnamed(path, content.Bytes())
 		content.Wipe()
 		if err != nil {
 			return nil, err
 		}
-		h.written, files = append(h.written, path), append(files, path)
+		h.whole, h.paths, files = append(h.whole, sheet), append(h.paths, path), append(files, path)
 	}
 	return files, nil
 }
 
-func (h *sheets) finish() error { return durable.SyncFolder(h.dir) }
+func (h *sheets) finish() error {
+	for i, sheet := range h.whole {
+		if err := sheet.Publish(); err != nil {
+			return err
+		}
+		h.written = append(h.written, h.paths[i])
+	}
+	return errors.Join(h.drop(), durable.SyncFolder(h.dir))
+}
+
+// drop ends the use of the files; those without a name are gone.
+func (h *sheets) drop() error {
+	var all []error
+	for _, sheet := range h.whole {
+		all = append(all, sheet.Close())
+	}
+	h.whole = nil
+	return errors.Join(all...)
+}
 
 // takeBack removes the sheets. What a disk keeps of a removed file is worth
 // nothing: no key was made of it.
 func (h *sheets) takeBack() error {
-	var all []error
+	all := []error{h.drop()}
 	for _, path := range h.written {
 		all = append(all, durable.Remove(path))
 	}

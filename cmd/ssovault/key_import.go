@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -68,10 +66,7 @@ func (a *app) readExported(path string) (x hsm.Exported, err error) {
 		b, err = io.ReadAll(io.LimitReader(a.in, hsm.MaxExported+1))
 		err = fault.Wrap(durable.Cause(err), err, "read standard input")
 	} else {
-		b, err = durable.Read(path, hsm.MaxExported)
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		err = fault.New(fault.Usage, "there is no file %s", path)
+		b, err = readGiven(path, hsm.MaxExported)
 	}
 	if err != nil {
 		return x, err
@@ -112,7 +107,11 @@ func (a *app) importKey(ctx context.Context, path string, o importOptions) error
 		if made, r.Present, err = v.present(ctx, k.Label, x.KCV); err != nil || r.Present {
 			return made, err
 		}
-		wrapper, kcv, err := v.wrapper(ctx, o.wrapFlags)
+		wrapper, err := v.wrapper(ctx, o.wrapFlags)
+		if err != nil {
+			return made, err
+		}
+		kcv, err := v.tellsWrapper(wrapper)
 		if err != nil {
 			return made, err
 		}
@@ -130,7 +129,7 @@ func (a *app) importKey(ctx context.Context, path string, o importOptions) error
 		return v.Unwrap(ctx, k, x.Wrapped, wrapper, x.Mechanism, x.KCV)
 	})
 	if err != nil {
-		return err
+		return a.orNoWrap(ctx, o.tokenFlags, err)
 	}
 	r.Imported, r.Key = !r.Present, reportOf(made)
 	if o.asJSON {

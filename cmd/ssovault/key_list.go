@@ -24,7 +24,7 @@ the key may encrypt.
 ` + lettersHelp,
 		Example: `  ssovault key list --token hsm1
   ssovault key list --token hsm1 --json | jq -r '.[] | select(.leaves != "no") | .label'`,
-		Args: cobra.NoArgs,
+		Args: noWords,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			v, err := a.enter(cmd.Context(), flags)
 			if err != nil {

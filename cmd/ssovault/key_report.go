@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"ssovault/internal/hsm"
@@ -123,6 +124,20 @@ func (r keyReport) print(out io.Writer) error {
 		line("trusted", "yes: keys that only trusted keys may wrap leave under it")
 	}
 	line("not told", r.Untold)
-	line("KCV", r.check())
+	line("KCV", r.checkText())
 	return w.Flush()
+}
+
+// checkText says the check value, or why there is none.
+func (r keyReport) checkText() string {
+	kind := hsm.KeyType(r.Type)
+	switch {
+	case r.KCV != "":
+		return r.KCV
+	case r.Class != string(admin.SecretKey) || kind != hsm.AES && kind != hsm.DES3:
+		return "" // such a key has none
+	case strings.Contains(r.Attributes, hsm.Encrypt.String()):
+		return "- (the token tells none, and calculates none)"
+	}
+	return "- (the token tells none, and without E none can be calculated)"
 }

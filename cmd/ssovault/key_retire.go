@@ -73,7 +73,8 @@ slot number; --library and --pin-source are then that token's.`,
 		Example: `  ssovault key retire --dry-run
   ssovault key retire "SSO Vault Properties 844165927558"
   ssovault key retire --token old-hsm --pin-source file:/opt/sso/sks.pin.before-config-20261122-014010`,
-		Args: cobra.MaximumNArgs(1),
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: completeLabels,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				if o.label != "" {

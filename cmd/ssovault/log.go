@@ -12,7 +12,8 @@ import (
 )
 
 // logFile is BASE/logs/ssovault.log, opened at its first line. Where it cannot
-// be written its lines go to standard error, and the command goes on.
+// be written its lines go to standard error, and the command goes on. Without an
+// install folder there is no log: what people must know is said to them.
 type logFile struct {
 	folder   vault.Layout // of no base until the folder is known to be ours
 	fallback io.Writer
@@ -21,7 +22,10 @@ type logFile struct {
 
 // Write appends one line.
 func (l *logFile) Write(line []byte) (int, error) {
-	if l.file == nil && l.folder.Base != "" {
+	if l.folder.Base == "" {
+		return len(line), nil
+	}
+	if l.file == nil {
 		if !l.inUse() {
 			return len(line), nil // somebody looked at a folder where nothing is
 		}

@@ -83,10 +83,6 @@ func (k key) check(value string) error {
 			err = errors.New("file needs a path here: file:PATH")
 		}
 		if err != nil {
-			// It may be the secret itself, put in the wrong place: not repeated.
-			if s, _, _ := strings.Cut(value, ":"); !isKind(s) {
-				return errNoSource
-			}
 			return err
 		}
 	}
@@ -98,16 +94,6 @@ func (k key) check(value string) error {
 		}
 	}
 	return nil
-}
-
-var errNoSource = errors.New("this is no source of a secret (file:PATH, credential:NAME, command:CMD ARGS, env:NAME, fd:N or prompt)")
-
-func isKind(word string) bool {
-	switch pin.Kind(word) {
-	case pin.KindFile, pin.KindCredential, pin.KindCommand, pin.KindEnv, pin.KindFD, pin.KindPrompt:
-		return true
-	}
-	return false
 }
 
 // FromWords takes answers from a command line. domain, unless it is empty, is

@@ -3,6 +3,7 @@ package cryptoki_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/miekg/pkcs11"
@@ -151,4 +152,18 @@ func FuzzCode(f *testing.F) {
 			t.Errorf("%q gives %#x, %v", again, got, found)
 		}
 	})
+}
+
+// What stands for a cause is explained: the cause alone does not say what the
+// token meant.
+func TestMeanings(t *testing.T) {
+	for _, begin := range []uint{0, 0x80000000} {
+		for code := begin; code < begin+0x400; code++ {
+			cause, _ := cryptoki.CauseOf(code)
+			meaning := cryptoki.Meaning(code)
+			if cause != fault.Unclassified && meaning == "" || meaning != "" && !cryptoki.Known(code) || strings.HasSuffix(meaning, ".") {
+				t.Errorf("%s (%#x): %q", cryptoki.Name(code), code, meaning)
+			}
+		}
+	}
 }

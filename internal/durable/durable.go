@@ -123,16 +123,7 @@ func Create(path string, content []byte) (err error) {
 			_ = os.Remove(path)
 		}
 	}()
-	if err := f.Chmod(FileMode); err != nil { // whatever the umask said
-		return wrap(err, "set the mode of %s", path)
-	}
-	if _, err := f.Write(content); err != nil {
-		return wrap(err, "write %s", path)
-	}
-	if err := f.Sync(); err != nil {
-		return wrap(err, "sync %s", path)
-	}
-	return nil
+	return fill(f, content)
 }
 
 // Replace writes a file beside path, syncs it, renames it over path and syncs

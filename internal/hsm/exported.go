@@ -125,6 +125,9 @@ func ParseExported(b []byte) (Exported, error) {
 		return Exported{}, fault.New(fault.Malformed, "%d bytes, more than an exported key may have", len(b)).With(damagedExport)
 	}
 	if err := format.CheckVersion(b, exportedMagic, "an exported key", ExportedVersion); err != nil {
+		if fault.HintFor(err) == fault.Malformed.Hint() {
+			err = (&fault.Error{Cause: fault.Malformed, Err: err}).With("nothing was imported; it takes a file that 'ssovault key export' wrote")
+		}
 		return Exported{}, err
 	}
 	cut := len(b) - len(digestName) - 2*sha256.Size - 1

@@ -32,6 +32,11 @@ func TestParseSource(t *testing.T) {
 			t.Errorf("%q was taken", bad)
 		}
 	}
+	for _, mistaken := range []string{"8765-4321", "8765-4321:x", "x\n8765-4321"} {
+		if _, err := ParseSource(mistaken); err == nil || strings.Contains(err.Error(), "8765") {
+			t.Errorf("a PIN in the place of its source: %v", err)
+		}
+	}
 }
 
 func FuzzParseSource(f *testing.F) {
@@ -176,7 +181,7 @@ func TestRefusals(t *testing.T) {
 	if err := m.Check("serial", "user", r.Identity(s)); fault.Of(err) != fault.PINRefused {
 		t.Errorf("another source was refused since: %v", err)
 	}
-	if m.Explain("serial") {
+	if m.Explain("serial", "user") {
 		t.Error("three refusals count as one")
 	}
 	// A disk that takes nothing: it is remembered beside.
@@ -187,14 +192,14 @@ func TestRefusals(t *testing.T) {
 	if err := full.Check("other", "user", "x"); fault.Of(err) != fault.PINRefused {
 		t.Errorf("beside: %v", err)
 	}
-	if err := full.Forget("other"); err != nil {
+	if err := full.Forget("other", "user"); err != nil {
 		t.Error(err)
 	}
 	// A login that works says nothing about another token.
 	if err := m.Record(Refusal{Token: "other", Role: "user", Source: "env:X", Identity: "env:X"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := m.Forget("serial"); err != nil {
+	if err := m.Forget("serial", "user"); err != nil {
 		t.Error(err)
 	}
 	if err := m.Check("serial", "user", r.Identity(s)); err != nil {
@@ -209,7 +214,7 @@ func TestRefusals(t *testing.T) {
 	if err := m.Check("serial", "user", "x"); fault.Of(err) != fault.PINRefused {
 		t.Errorf("an unreadable memory: %v", err)
 	}
-	if err := errors.Join(m.Forget("serial"), m.Forget("serial"), m.Check("serial", "user", "x")); err != nil {
+	if err := errors.Join(m.Forget("serial", "user"), m.Forget("serial", "user"), m.Check("serial", "user", "x")); err != nil {
 		t.Error(err)
 	}
 	if a, b := r.Identity(Source{KindEnv, "A"}), r.Identity(Source{KindEnv, "B"}); a == b {
@@ -258,3 +263,42 @@ func TestHide(t *testing.T) {
 
 // dupFD gives a second descriptor of f.
 func dupFD(f *os.File) (int, error) { return syscall.Dup(int(f.Fd())) }
+
+// Each role's refusals explain its own flags, and a login as one role says
+// nothing of another's PIN.
+func TestRefusalsOfRoles(t *testing.T) {
+	m := Refusals{Path: filepath.Join(t.TempDir(), "pin-refused")}
+	refuse := func(role, source string) {
+		t.Helper()
+		if err := m.Record(Refusal{Token: "serial", Role: role, Source: source, Identity: source}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	explains := func(want bool, roles ...string) {
+		t.Helper()
+		if got := m.Explain("serial", roles...); got != want {
+			t.Errorf("%v: %t", roles, got)
+		}
+	}
+	explains(false, "user")
+	refuse("so", "env:A")
+	explains(false, "user")
+	explains(true, "so")
+	refuse("user", "env:B")
+	explains(true, "user")
+	explains(true, "so")
+	explains(true, "user", "cu")
+	refuse("so", "env:A")
+	explains(false, "so")
+	explains(true, "user")
+	if err := m.Forget("serial", "user"); err != nil {
+		t.Fatal(err)
+	}
+	explains(false, "user")
+	if err := m.Check("serial", "so", "env:A"); fault.Of(err) != fault.PINRefused {
+		t.Errorf("the user's login made the security officer's PIN right: %v", err)
+	}
+	if err := errors.Join(m.Forget("serial", "so"), m.Check("serial", "so", "env:A")); err != nil {
+		t.Error(err)
+	}
+}

@@ -66,18 +66,24 @@ func (r Refusals) Check(token, role, identity string) error {
 	return fault.New(fault.PINRefused, "the HSM refused this PIN on %s and its source has not changed since: not tried again", when)
 }
 
-// Explain tells whether one refusal by this token is remembered: it is then what
-// the token's own flags speak of. A second one is explained no more: a source
-// that is written anew before every start must not lock the role.
-func (r Refusals) Explain(token string) bool {
+// Explain tells whether what the token's flags say of a PIN is what is remembered
+// here of the roles that have it: one refusal of a role, and no second one. A
+// source that is written anew before every start must not lock the role. What
+// was refused to another role is counted by other flags.
+func (r Refusals) Explain(token string, roles ...string) bool {
 	all, err := r.read()
-	sum := 0
+	sum := map[string]int{}
 	for _, had := range all {
-		if had.Token == token {
-			sum += had.Count
+		if had.Token == token && slices.Contains(roles, had.Role) {
+			sum[had.Role] += had.Count
 		}
 	}
-	return err == nil && sum == 1
+	for _, n := range sum {
+		if n != 1 {
+			return false
+		}
+	}
+	return err == nil && len(sum) > 0
 }
 
 // Record remembers a refusal, in place of one of the same source before.
@@ -106,12 +112,13 @@ func (r Refusals) Record(f Refusal) error {
 	return err
 }
 
-// Forget removes the memory of refusals by a token, after a login there that
-// worked. What another token refused stays refused.
-func (r Refusals) Forget(token string) error {
+// Forget removes the memory of refusals of roles by a token, after a login there
+// that worked, or a new PIN. What another token refused stays refused, and what
+// was refused to another role.
+func (r Refusals) Forget(token string, roles ...string) error {
 	all, err := r.read()
 	n := len(all)
-	others := slices.DeleteFunc(all, func(had Refusal) bool { return had.Token == token })
+	others := slices.DeleteFunc(all, func(had Refusal) bool { return had.Token == token && slices.Contains(roles, had.Role) })
 	switch {
 	case err == nil && len(others) > 0 && len(others) == n:
 		return nil

@@ -35,7 +35,8 @@ var Default = Source{Kind: KindFile}
 // grammar is what a refused source is told.
 const grammar = "file, file:PATH, credential:NAME, command:CMD ARGS, env:NAME, fd:N or prompt"
 
-// ParseSource reads a source as sks.properties and the dialog write it.
+// ParseSource reads a source as sks.properties and the dialog write it. The error
+// never repeats what was given.
 func ParseSource(s string) (Source, error) {
 	word, arg, colon := strings.Cut(s, ":")
 	src := Source{Kind: Kind(word), Arg: arg}
@@ -71,7 +72,8 @@ func ParseSource(s string) (Source, error) {
 			return bad("fd: wants the number of an open descriptor")
 		}
 	default:
-		return bad(fmt.Sprintf("%q is no source", word))
+		// It may be the secret itself, put in the wrong place: not repeated.
+		return bad("this is no source")
 	}
 	return src, nil
 }

@@ -2,10 +2,12 @@ package sks_test
 
 import (
 	"encoding/json"
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"ssovault/internal/fault"
 	"ssovault/internal/sks"
 )
 
@@ -19,6 +21,27 @@ func TestTriesAreSaidAsClauses(t *testing.T) {
 	} {
 		if got := tries.String(); !strings.Contains(got, want) {
 			t.Errorf("%q is said as %q", string(tries), got)
+		}
+	}
+}
+
+func TestRefusedSaysWhatIsLeft(t *testing.T) {
+	refusal := fault.New(fault.PINRefused, "CKR_PIN_INCORRECT")
+	for _, c := range []struct {
+		role  sks.Role
+		tries sks.Tries
+		cause fault.Cause
+		hint  string
+	}{
+		{sks.RoleUser, sks.TriesUnknown, fault.PINRefused, "its source keeps it"},
+		{sks.RoleUser, sks.TriesLow, fault.PINRefused, "its source keeps it"},
+		{sks.RoleUser, sks.TriesFinal, fault.PINRefused, "before it is tried again"},
+		{sks.RoleUser, sks.TriesLocked, fault.PINLocked, "hsm pin reset"},
+		{sks.RoleSO, sks.TriesLocked, fault.PINLocked, "vendor's manual"},
+	} {
+		err := sks.Refused(refusal, c.role, c.tries)
+		if fault.Of(err) != c.cause || !errors.Is(err, refusal) || !strings.Contains(err.Error(), c.tries.String()) || !strings.Contains(fault.HintFor(err), c.hint) {
+			t.Errorf("%s, %q: %v, %q", c.role, c.tries, err, fault.HintFor(err))
 		}
 	}
 }

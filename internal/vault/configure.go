@@ -94,7 +94,7 @@ func (f *Folder) Configure(ctx context.Context, p Plan, store sks.Store, token s
 		return out, err
 	}
 	// The PIN works, so a refusal that is remembered says nothing any more.
-	_ = f.refusals().Forget(s.Serial)
+	_ = f.refusals().Forget(s.Serial, string(s.Role))
 	out.Remembers, err = advance(ctx, store, s.Instance, mark)
 	return out, err
 }

@@ -82,14 +82,12 @@ func (f *Folder) Once(ctx context.Context, s SKS, d Device, login func(sks.Acces
 			return sks.Token{}, err
 		}
 		access.Unattended = true
-		access.LowExplained = refusals.Explain(s.Serial)
+		access.LowExplained = refusals.Explain(s.Serial, counted(s.Role)...)
 	}
 	token, err := login(access)
 	switch {
-	case err == nil && s.Role == sks.RoleSO:
-		return token, nil // which says nothing of the user's PIN
 	case err == nil:
-		_ = refusals.Forget(s.Serial) // the PIN works; what cannot be removed is at worst said again
+		_ = refusals.Forget(s.Serial, string(s.Role)) // the PIN works; what cannot be removed is at worst said again
 		return token, nil
 	case attended:
 		// A person sees the refusal and decides about the next try.
@@ -104,6 +102,21 @@ func (f *Folder) Once(ctx context.Context, s SKS, d Device, login func(sks.Acces
 		err = fault.Wrap(fault.Unreachable, err, "log in to the token %s", s.Label)
 	}
 	return token, err // else it says itself what it was about
+}
+
+// counted are the roles whose refusals the flags speak of that a login sees. A
+// Crypto User sees those of the user, of whose PIN they are.
+func counted(role sks.Role) []string {
+	if role == sks.RoleCryptoUser {
+		return []string{string(sks.RoleUser), string(role)}
+	}
+	return []string{string(role)}
+}
+
+// ForgetRefusals forgets what a token refused that was initialised since: it has
+// other PINs now.
+func (f *Folder) ForgetRefusals(serial string) {
+	_ = f.refusals().Forget(serial, string(sks.RoleUser), string(sks.RoleCryptoUser), string(sks.RoleSO)) // what stays is said again
 }
 
 // refusedByLogin tells whether the token itself refused a login: then its code

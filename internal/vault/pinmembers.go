@@ -52,7 +52,7 @@ func (c *PINChange) Run(ctx context.Context, d PINDevice, next secret.Value) err
 		err := c.advance(ctx, d, &c.Members[i], next)
 		if err == nil {
 			// Whatever was refused before says nothing of this PIN.
-			_ = c.folder.refusals().Forget(c.Members[i].Serial)
+			_ = c.folder.refusals().Forget(c.Members[i].Serial, string(sks.RoleUser))
 			continue
 		}
 		if c.untouched() && (c.fresh || fault.Of(err) == fault.PINRefused) {

@@ -36,7 +36,7 @@ func TestRefusedAnswers(t *testing.T) {
 		{"sks_slot", "no-pin", "the token no-pin (serial 1005, slot 5) has no user PIN yet"},
 		{"sks_password", "", "a password is needed"},
 		{"chain_file", "FILES/text", "the file is not a key store"},
-		{"pin_source", "paper", `"paper" is no source`},
+		{"pin_source", "paper", `this is no source`},
 		{"pin_source", "file:pin.txt", "give an absolute path"},
 		{"pin_source", "env:WRONG_PIN", "env:WRONG_PIN gives another password than the one that was given here"},
 		{"-enable", "maybe", `answer y or n, not "maybe"`},

@@ -39,9 +39,9 @@ func (s *server) initialise(req request, payload []byte, resp *response) error {
 		if again, lookErr := s.tokenIn(req.Slot); lookErr == nil {
 			*resp.Token = again
 		}
-		err = s.newPIN(err, "initialise the token in slot %d", req.Slot)
+		err = s.newPIN(err, "initialise the token in slot %d as security officer", req.Slot)
 		if fault.Of(err) == fault.PINRefused {
-			err = fmt.Errorf("%w; %s", err, resp.Token.SOTries)
+			err = sks.Refused(err, sks.RoleSO, resp.Token.SOTries)
 		}
 		return err
 	}

@@ -57,7 +57,7 @@ func (s *server) login(l Login, pin []byte, resp *response) error {
 	if again, lookErr := s.tokenIn(t.Slot); lookErr == nil {
 		*resp.Token = again // only now do the flags tell how many tries are left
 	}
-	return fmt.Errorf("%w; %s", err, resp.Token.For(l.Role).Tries)
+	return sks.Refused(err, l.Role, resp.Token.For(l.Role).Tries)
 }
 
 // choose finds the token of a serial number, or the one in a slot.

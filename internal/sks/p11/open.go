@@ -8,7 +8,6 @@
 package p11
 
 import (
-	"fmt"
 	"time"
 	"unsafe"
 
@@ -127,7 +126,7 @@ func (s *Store) loginFault(err error) error {
 	if again, lookErr := s.raw.choose(s.access); lookErr == nil {
 		s.token.Tries = again.token.Tries
 	}
-	return fmt.Errorf("%w; %s", err, s.token.Tries)
+	return sks.Refused(err, s.access.Role, s.token.Tries)
 }
 
 // fault is cryptoki.Fault with the advice that only a PIN's age calls for: a

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"ssovault/internal/fault"
+	"ssovault/internal/hsm"
+	"ssovault/internal/hsm/admin"
+)
+
+// already tells whether the key that is to be entered is in the token, before
+// anybody types a component. Another key of its label is refused (cause Usage).
+// Without a KCV that is wanted people compare the one of the key that is there.
+func (d *desk) already(ctx context.Context, k admin.NewKey, want *hsm.KCV) (t admin.Token, is admin.Key, present bool, err error) {
+	var there []admin.Key
+	err = d.with(ctx, func(v *visit) (err error) {
+		t = v.token
+		there, err = v.secretKeys(ctx, k.Label)
+		return err
+	})
+	if err != nil || len(there) == 0 {
+		return t, is, false, err
+	}
+	is = there[0]
+	token := oneLine(t.String())
+	another := fault.New(fault.Usage, "the token %s has another key %s, KCV %s", token, is, is.KCV).
+		With("nothing was stored; take another label, or delete that key first: 'ssovault key delete'")
+	switch {
+	case len(there) > 1:
+		return t, is, false, fault.New(fault.Usage, "the token %s has %d keys %q", token, len(there), k.Label).
+			With("nothing was stored; take another label, or delete those that are not meant: 'ssovault key delete --id'")
+	case is.KCV == "":
+		d.warn(fmt.Sprintf("the token %s tells no KCV of the key %s: whether it is the one of these components cannot be seen", token, is))
+	case want != nil && is.KCV != want.String():
+		return t, is, false, fmt.Errorf("%w, not %s", another, want)
+	case want == nil:
+		same, err := d.sameOnSheets(ctx, fmt.Sprintf("The token %s has a key %s already, KCV %s", token, is, is.KCV))
+		if err != nil {
+			return t, is, false, err
+		}
+		if !same {
+			return t, is, false, another
+		}
+	}
+	for _, other := range differences(there, k) {
+		d.warn("the key that is there is not what was asked for: " + other)
+	}
+	return t, is, true, nil
+}
+
+// sameOnSheets lets the custodians compare the KCV of a key.
+func (a *app) sameOnSheets(ctx context.Context, what string) (bool, error) {
+	q, err := a.questions(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer q.close()
+	q.say("%s.", what)
+	answer, err := q.ask("Is that the one on the sheets (yes/no)", "no")
+	return answer == "yes" || answer == "y", err
+}
