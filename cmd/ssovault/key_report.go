@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -94,7 +95,8 @@ func (r keyReport) check() string {
 
 // printKeys prints the table of key list.
 func printKeys(out io.Writer, keys []keyReport) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	whole := bufio.NewWriter(out) // the table is written cell by cell
+	w := tabwriter.NewWriter(whole, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "LABEL\tTYPE\tBITS\tATTRIBUTES\tLEAVES\tKCV")
 	for _, k := range keys {
 		kind := k.Type
@@ -103,7 +105,10 @@ func printKeys(out io.Writer, keys []keyReport) error {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", oneLine(k.Label), kind, k.size(), k.Attributes, k.Leaves, k.check())
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return whole.Flush()
 }
 
 // print prints one key.

@@ -133,7 +133,7 @@ func (s *server) unknown(which hsm.Attributes, err error) error {
 
 // readBack compares a key with what was asked for.
 func (s *server) readBack(object pkcs11.ObjectHandle, k NewKey) (Key, error) {
-	r := reader{session: s.session, vendor: k.Attributes&vendorOnly != 0 || isProtectServer(s.token)}
+	r := s.reader(k.Attributes)
 	made, is, err := r.read(object)
 	if err != nil {
 		return made, s.fault(err, "read the new key %q back", k.Label)
@@ -169,7 +169,7 @@ func (s *server) set(object pkcs11.ObjectHandle, on, off hsm.Attributes, resp *r
 			return s.fault(err, "change the attributes of a key in the token %s", s.token)
 		}
 	}
-	r := reader{session: s.session, vendor: (on|off)&vendorOnly != 0 || isProtectServer(s.token)}
+	r := s.reader(on | off)
 	k, is, err := r.read(object)
 	if err != nil {
 		return s.fault(err, "read the attributes of a key in the token %s back", s.token)

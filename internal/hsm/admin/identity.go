@@ -52,7 +52,7 @@ func (s *server) pair(k NewKey, resp *response) error {
 	if err != nil {
 		return s.fault(err, "make an RSA pair in the token %s", s.token)
 	}
-	made, is, err := (&reader{session: s.session}).read(pub)
+	made, is, err := s.reader(0).read(pub)
 	if err == nil && is {
 		resp.Key = &made
 		return nil
@@ -101,7 +101,7 @@ func (s *server) trust(k NewKey, der []byte, resp *response) error {
 	if err != nil {
 		return s.fault(err, "store a trusted public key in the token %s", s.token)
 	}
-	made, _, err := (&reader{session: s.session}).read(object)
+	made, _, err := s.reader(0).read(object)
 	if err == nil && !made.Attributes.Has(trustedWrapper) {
 		err = fault.New(fault.Usage, "the token %s made the public key without %s", s.token, (trustedWrapper &^ made.Attributes).Names())
 	}

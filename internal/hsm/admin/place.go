@@ -82,7 +82,7 @@ func (s *server) admit(k NewKey, c carry, arrive arrival) (trial Key, err error)
 			err = s.fault(endErr, "remove a key made for a trial in the token %s", s.token)
 		}
 	}()
-	r := reader{session: s.session, vendor: isProtectServer(s.token)}
+	r := s.reader(0)
 	if trial, _, err = r.read(object); err != nil {
 		return trial, s.fault(err, "read a key made for a trial in the token %s", s.token)
 	}
