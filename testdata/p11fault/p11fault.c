@@ -61,8 +61,13 @@ PASS(C_CopyObject, SESSION, s, (CK_SESSION_HANDLE s, CK_OBJECT_HANDLE a, CK_ATTR
      CK_OBJECT_HANDLE_PTR d), (s, a, b, c, d))
 PASS(C_DestroyObject, SESSION, s, (CK_SESSION_HANDLE s, CK_OBJECT_HANDLE a), (s, a))
 PASS(C_GetObjectSize, SESSION, s, (CK_SESSION_HANDLE s, CK_OBJECT_HANDLE a, CK_ULONG_PTR b), (s, a, b))
-PASS(C_GetAttributeValue, SESSION, s, (CK_SESSION_HANDLE s, CK_OBJECT_HANDLE a, CK_ATTRIBUTE_PTR b, CK_ULONG c), (s,
-     a, b, c))
+CK_RV C_GetAttributeValue(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE_PTR t, CK_ULONG n) {
+    struct call call;
+    enter(&call, F_C_GetAttributeValue, SESSION, s);
+    CK_RV rv = CKR_OK;
+    if (!call.refused) rv = get_attributes(call.plan, s, o, t, n);
+    return leave(&call, rv);
+}
 PASS(C_SetAttributeValue, SESSION, s, (CK_SESSION_HANDLE s, CK_OBJECT_HANDLE a, CK_ATTRIBUTE_PTR b, CK_ULONG c), (s,
      a, b, c))
 PASS(C_FindObjectsInit, SESSION, s, (CK_SESSION_HANDLE s, CK_ATTRIBUTE_PTR a, CK_ULONG b), (s, a, b))

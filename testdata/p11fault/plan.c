@@ -9,6 +9,11 @@
  *   no-mechanism TYPE               hidden and refused
  *   serial-suffix TEXT              the token's serial number ends so
  *   label-is TEXT                   the token's label
+ *   untold TYPE HOW                 C_GetAttributeValue does not tell an attribute:
+ *                                   beside (the others are told, as the standard
+ *                                   says), stops (those behind it are not looked
+ *                                   at), nothing (no other is told), marks (nor
+ *                                   that, and all are marked as not told)
  *   refuse-objects CLASS [CODE]     C_CreateObject of data, certificate, public-key,
  *                                   private-key or secret-key gives CODE, else 0x1B
  *
@@ -177,6 +182,15 @@ static void directive(const struct line *l, struct plan *p) {
         text(l, p->serial_suffix, sizeof p->serial_suffix);
     } else if (strcmp(word, "label-is") == 0) {
         text(l, p->label, sizeof p->label);
+    } else if (strcmp(word, "untold") == 0) {
+        demand(l, 3, 3);
+        if (p->nuntold == MAX_UNTOLD) bad(l, "too many attributes");
+        p->untold[p->nuntold++] = number(l, l->words[1]);
+        if (strcmp(l->words[2], "beside") == 0) p->telling = TELL_BESIDE;
+        else if (strcmp(l->words[2], "stops") == 0) p->telling = TELL_BEFORE;
+        else if (strcmp(l->words[2], "nothing") == 0) p->telling = TELL_NOTHING;
+        else if (strcmp(l->words[2], "marks") == 0) p->telling = TELL_MARKED;
+        else bad(l, "no such way to refuse an attribute");
     } else if (strcmp(word, "refuse-objects") == 0) {
         demand(l, 2, 3);
         if (p->nrefused == MAX_CLASSES) bad(l, "too many classes");
