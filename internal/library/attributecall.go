@@ -7,6 +7,7 @@ package library
 #include <dlfcn.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 // The beginning of CK_FUNCTION_LIST and CK_ATTRIBUTE as PKCS#11 2.40 lays them
 // out on Unix, where they are not packed; 24 functions stand before this one.
@@ -37,22 +38,36 @@ static get_attribute_value find_call(const char *path)
 
 enum { MAX_ATTRIBUTES = 64 };
 
-// read_attributes lays the values one behind the other, each where its size
-// says, so that no memory of Go's holds a pointer.
-static unsigned long read_attributes(get_attribute_value call, unsigned long session, unsigned long object, unsigned long count,
-	const unsigned long *types, const unsigned long *sizes, unsigned long *lengths, unsigned char *values)
+enum { OK = 0, ATTRIBUTE_SENSITIVE = 0x11, ATTRIBUTE_TYPE_INVALID = 0x12, BUFFER_TOO_SMALL = 0x150 };
+
+// The codes that are of attributes, not of the call.
+static int of_attributes(unsigned long rv)
+{
+	return rv == OK || rv == ATTRIBUTE_SENSITIVE || rv == ATTRIBUTE_TYPE_INVALID || rv == BUFFER_TOO_SMALL;
+}
+
+// read_attributes reads objects one after the other, until one fails, and gives
+// how many it read. The values of an object lie one behind the other, each where
+// the sizes say, in a row of its own, so that no memory of Go's holds a pointer.
+static unsigned long read_attributes(get_attribute_value call, unsigned long session, const unsigned long *objects, unsigned long many, unsigned char before,
+	const unsigned long *types, const unsigned long *sizes, unsigned long count, unsigned long *codes, unsigned long *lengths, unsigned char *rows, unsigned long row)
 {
 	struct attribute template[MAX_ATTRIBUTES];
-	for (unsigned long i = 0; i < count; i++) {
-		template[i].type = types[i];
-		template[i].value = values;
-		template[i].length = sizes[i];
-		values += sizes[i];
+	for (unsigned long k = 0; k < many; k++) {
+		unsigned char *values = rows + k * row;
+		for (unsigned long i = 0; i < count; i++) {
+			template[i].type = types[i];
+			template[i].value = memset(values, before, sizes[i]);
+			template[i].length = sizes[i];
+			values += sizes[i];
+		}
+		codes[k] = call(session, objects[k], template, count);
+		for (unsigned long i = 0; i < count; i++)
+			*lengths++ = template[i].length;
+		if (!of_attributes(codes[k]))
+			return k + 1;
 	}
-	unsigned long rv = call(session, object, template, count);
-	for (unsigned long i = 0; i < count; i++)
-		lengths[i] = template[i].length;
-	return rv;
+	return many;
 }
 */
 import "C"
@@ -78,11 +93,10 @@ func FindAttributeCall(path string) AttributeCall {
 // maxAttributes is how many one call reads.
 const maxAttributes = C.MAX_ATTRIBUTES
 
-// read calls it once. Each value has its size in values, one behind the other.
-func (c AttributeCall) read(s pkcs11.SessionHandle, object pkcs11.ObjectHandle, types, sizes, lengths []C.ulong, values []byte) error {
-	rv := C.read_attributes(c.call, C.ulong(s), C.ulong(object), C.ulong(len(types)), &types[0], &sizes[0], &lengths[0], (*C.uchar)(&values[0]))
-	if rv != pkcs11.CKR_OK {
-		return pkcs11.Error(rv)
-	}
-	return nil
+// read calls it once for each object, until one fails, in one step out of Go:
+// each such step lets another thread take over, which costs more than the call.
+// It gives how many were read.
+func (c AttributeCall) read(s pkcs11.SessionHandle, objects []pkcs11.ObjectHandle, types, sizes, codes, lengths []C.ulong, rows []byte, row int) int {
+	return int(C.read_attributes(c.call, C.ulong(s), (*C.ulong)(unsafe.Pointer(&objects[0])), C.ulong(len(objects)), untouched,
+		&types[0], &sizes[0], C.ulong(len(types)), &codes[0], &lengths[0], (*C.uchar)(&rows[0]), C.ulong(row)))
 }

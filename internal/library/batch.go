@@ -34,14 +34,22 @@ func (v Values) Of(t uint) (value []byte, told bool) {
 
 // Batch reads the same attributes of many objects, each object in one call.
 type Batch struct {
-	session               Session
-	call                  AttributeCall
-	wanted                []uint
-	types, sizes, lengths []C.ulong
-	buffer                []byte
-	told                  Values
-	refused               []uint
+	session      Session
+	call         AttributeCall
+	wanted       []uint
+	types, sizes []C.ulong
+	row          int // bytes that the values of one object take
+	// What was read last, a row for each object.
+	rows           []pkcs11.ObjectHandle
+	codes, lengths []C.ulong
+	buffer         []byte
+	told           Values
+	refused        []uint
 }
+
+// Ahead is how many objects are read at once: enough that the steps out of Go do
+// not count, and few enough for a slow device to be given up on in time.
+const Ahead = 64
 
 // Room for a value. What is longer is read once more, alone; a modulus has up to
 // 8192 bits.
@@ -57,8 +65,8 @@ var sizes = map[uint]C.ulong{
 	pkcs11.CKA_LABEL: octetsSize, pkcs11.CKA_ID: octetsSize, pkcs11.CKA_CHECK_VALUE: octetsSize, pkcs11.CKA_MODULUS: bigSize,
 }
 
-// untouched is what a buffer holds before a call: no truth value, so that what a
-// token passed over is not taken for false.
+// untouched fills the room before a call. It is no truth value, so that what a
+// token passed over is not taken for one.
 const untouched = 0xA5
 
 // Batch makes one. What is not in sizes is a truth value; those stand last, so
@@ -66,12 +74,11 @@ const untouched = 0xA5
 func (s Session) Batch(call AttributeCall, wanted []uint) *Batch {
 	b := &Batch{session: s, call: call, wanted: slices.Clone(wanted)}
 	slices.SortStableFunc(b.wanted, func(x, y uint) int { return int(sizeOf(y)) - int(sizeOf(x)) })
-	total := 0
 	for _, t := range b.wanted {
 		b.types, b.sizes = append(b.types, C.ulong(t)), append(b.sizes, sizeOf(t))
-		total += int(sizeOf(t))
+		b.row += int(sizeOf(t))
 	}
-	b.lengths, b.buffer = make([]C.ulong, len(b.wanted)), make([]byte, total)
+	b.row = (b.row + ulongSize - 1) / ulongSize * ulongSize
 	if len(b.wanted) > maxAttributes {
 		b.call = AttributeCall{}
 	}
@@ -85,20 +92,24 @@ func sizeOf(t uint) C.ulong {
 	return 1 // CK_BBOOL
 }
 
-// Types are those that are asked for.
-func (b *Batch) Types() []uint { return b.wanted }
-
-// Read reads an object. Told is what the token tells, until the next Read;
-// refused is what it refuses, or passed over: some tokens answer nothing else
-// beside a refusal, so only asking for each alone makes it certain.
-func (b *Batch) Read(object pkcs11.ObjectHandle) (told Values, refused []uint, err error) {
-	if b.call.call == nil {
+// Read reads an object, and with it those that come next. Told is what the token
+// tells, until the next Read; refused is what it refuses, or passed over: some
+// tokens answer nothing else beside a refusal, so only asking for each alone
+// makes it certain.
+func (b *Batch) Read(object pkcs11.ObjectHandle, next ...pkcs11.ObjectHandle) (told Values, refused []uint, err error) {
+	row := slices.Index(b.rows, object)
+	switch {
+	case b.call.call == nil:
 		return b.slowly(object)
+	case row < 0:
+		b.read(append([]pkcs11.ObjectHandle{object}, next[:min(len(next), Ahead-1)]...))
+		row = 0
 	}
-	for i := range b.buffer {
-		b.buffer[i] = untouched
+	b.rows[row] = 0 // never a handle: nothing is told twice
+	err = nil
+	if code := b.codes[row]; code != pkcs11.CKR_OK {
+		err = pkcs11.Error(code)
 	}
-	err = b.call.read(b.session.Handle, object, b.types, b.sizes, b.lengths, b.buffer)
 	switch {
 	case elsewhere(err):
 		// A library may give every asker a list of functions of its own, and know
@@ -111,28 +122,43 @@ func (b *Batch) Read(object pkcs11.ObjectHandle) (told Values, refused []uint, e
 	case err != nil && !NotTold(err) && !errors.Is(err, pkcs11.Error(pkcs11.CKR_BUFFER_TOO_SMALL)):
 		return nil, nil, err
 	}
+	return b.sort(object, row, err)
+}
+
+// Holds tells whether an object was read with one before it.
+func (b *Batch) Holds(object pkcs11.ObjectHandle) bool { return slices.Contains(b.rows, object) }
+
+// read reads objects into rows.
+func (b *Batch) read(objects []pkcs11.ObjectHandle) {
+	if n := len(objects); n > len(b.codes) {
+		b.codes, b.lengths, b.buffer = make([]C.ulong, n), make([]C.ulong, n*len(b.wanted)), make([]byte, n*b.row)
+	}
+	b.rows = objects[:b.call.read(b.session.Handle, objects, b.types, b.sizes, b.codes, b.lengths, b.buffer, b.row)]
+}
+
+// sort parts what a row tells from what is refused there.
+func (b *Batch) sort(object pkcs11.ObjectHandle, row int, refusal error) (Values, []uint, error) {
 	b.told, b.refused = b.told[:0], b.refused[:0]
-	rest := b.buffer
+	lengths, rest := b.lengths[row*len(b.wanted):], b.buffer[row*b.row:]
 	for i, t := range b.wanted {
-		size, length := b.sizes[i], b.lengths[i]
+		size, length := b.sizes[i], lengths[i]
 		room := rest[:size]
 		rest = rest[size:]
 		switch {
-		case length <= size && (err == nil || length < size || !passedOver(room)):
+		case length <= size && (refusal == nil || length < size || !passedOver(room)):
 			b.told = append(b.told, Value{t, room[:length]})
-		case size > ulongSize && (length != ^C.ulong(0) || !NotTold(err)): // too long, not refused
+			continue
+		case size > ulongSize && (length != ^C.ulong(0) || !NotTold(refusal)): // too long, not refused
 			v, err := b.session.Value(object, t)
-			if err != nil && !NotTold(err) {
-				return nil, nil, err
-			}
 			if err == nil {
 				b.told = append(b.told, Value{t, v})
 				continue
 			}
-			b.refused = append(b.refused, t)
-		default:
-			b.refused = append(b.refused, t)
+			if !NotTold(err) {
+				return nil, nil, err
+			}
 		}
+		b.refused = append(b.refused, t)
 	}
 	return b.told, b.refused, nil
 }

@@ -34,8 +34,8 @@ func (s *server) keys(label string, calculate bool) ([]byte, error) {
 	}
 	r := s.reader(0)
 	var l keyList
-	for _, object := range found {
-		k, is, err := r.read(object)
+	for i, object := range found {
+		k, is, err := r.read(object, found[i+1:]...)
 		if err != nil {
 			return nil, s.fault(err, "read an object of the token %s", s.token)
 		}

@@ -21,6 +21,7 @@ type reader struct {
 	vendor  bool // ProtectServer's attributes are asked for
 	plans   map[kind]*plan
 	last    *plan // of the key before
+	ahead   *plan // that read objects in advance
 }
 
 // reader makes one for the keys of a token; which may be ProtectServer's own.
@@ -39,13 +40,19 @@ type plan struct {
 	untold  []uint // refused also alone, by the first key of the kind
 }
 
-// read gives a key, or says that the object is none.
-func (r *reader) read(object pkcs11.ObjectHandle) (Key, bool, error) {
-	p := r.last
-	if p == nil { // most tokens hold secret keys
-		p = r.plan(kind{pkcs11.CKO_SECRET_KEY, pkcs11.CKK_AES})
+// read gives a key, or says that the object is none. Those that are read next are
+// looked at in the same step.
+func (r *reader) read(object pkcs11.ObjectHandle, next ...pkcs11.ObjectHandle) (Key, bool, error) {
+	p := r.ahead
+	if p == nil || !p.batch.Holds(object) {
+		if p = r.last; p == nil { // most tokens hold secret keys
+			p = r.plan(kind{pkcs11.CKO_SECRET_KEY, pkcs11.CKK_AES})
+		}
+		if r.ahead = p; !p.learned {
+			next = nil
+		}
 	}
-	values, refused, err := p.batch.Read(object)
+	values, refused, err := p.batch.Read(object, next...)
 	if err != nil {
 		return Key{}, false, err
 	}
