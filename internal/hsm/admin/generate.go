@@ -41,11 +41,16 @@ func (s *server) generate(k NewKey, resp *response) error {
 	if err := s.rehearse(k); err != nil {
 		return err
 	}
-	object, err := s.lib.GenerateKey(s.session.Handle, []*pkcs11.Mechanism{pkcs11.NewMechanism(mechanism, nil)}, k.template(keyType, true))
-	if err != nil {
-		if object, err = s.lost(k, err); err != nil {
-			return s.fault(err, "generate the key %q in the token %s", k.Label, s.token)
+	var object pkcs11.ObjectHandle
+	err := s.make(k, func() (err error) {
+		object, err = s.lib.GenerateKey(s.session.Handle, []*pkcs11.Mechanism{pkcs11.NewMechanism(mechanism, nil)}, k.template(keyType, true))
+		if err != nil {
+			object, err = s.lost(k, err)
 		}
+		return err
+	})
+	if err != nil {
+		return s.fault(err, "generate the key %q in the token %s", k.Label, s.token)
 	}
 	made, err := s.readBack(object, k)
 	if err == nil {

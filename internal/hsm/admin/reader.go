@@ -4,6 +4,7 @@ package admin
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 
 	"github.com/miekg/pkcs11"
@@ -53,7 +54,12 @@ func (r *reader) read(object pkcs11.ObjectHandle, next ...pkcs11.ObjectHandle) (
 		}
 	}
 	values, refused, err := p.batch.Read(object, next...)
-	if err != nil {
+	switch {
+	case errors.Is(err, pkcs11.Error(pkcs11.CKR_ATTRIBUTE_VALUE_INVALID)): // SoftHSM's answer where it knows no class
+		return Key{Handle: uint(object), Class: Unreadable, Type: "object"}, true, nil
+	case errors.Is(err, pkcs11.Error(pkcs11.CKR_OBJECT_HANDLE_INVALID)): // somebody deleted it meanwhile
+		return Key{}, false, nil
+	case err != nil:
 		return Key{}, false, err
 	}
 	k, err := r.kindOf(object, values)
