@@ -24,6 +24,8 @@ func TestBadPlansAreRefused(t *testing.T) {
 		{"on C_Decrypt 1 explode", "no such action"},
 		{"on C_Login 1 flip", "no output"},
 		{"on * 1 flip", "no output"},
+		{"on C_Login 1 break-off 5", "makes no object"},
+		{"on * 1 vanish-halfway", "makes no object"},
 		{"iv mine", "no such maker"},
 		{"iv", "wrong number of words"},
 		{"flags 1", "wrong number of words"},

@@ -34,6 +34,8 @@ enum action {
     SLEEP_MS,
     LOSE_SESSIONS,
     VANISH,
+    BREAK_OFF,
+    VANISH_HALFWAY,
     FLIP
 };
 
@@ -99,6 +101,7 @@ struct call {
     int after; /* the real function's answer is replaced by after_rv */
     CK_RV after_rv;
     int kill_after;
+    int break_off, vanish_halfway;
     int gone;
 };
 
@@ -106,6 +109,9 @@ struct call {
 extern CK_FUNCTION_LIST_PTR real;
 void module_open(void);
 void enter(struct call *c, enum function fn, enum subject subject, CK_ULONG handle);
+enum { MAX_TEMPLATE = 64 };
+int breaks_off(const struct call *c, CK_ATTRIBUTE_PTR *t, CK_ULONG *n, CK_ATTRIBUTE *broken);
+void broke_off(struct call *c);
 CK_RV leave(struct call *c, CK_RV rv);
 void flip_output(const struct call *c, CK_RV rv, CK_BYTE_PTR out, CK_ULONG_PTR len);
 
