@@ -87,6 +87,7 @@ func changes(k admin.Key, want hsm.Attributes) (on, off hsm.Attributes, err erro
 
 func (a *app) keyDeleteCommand() *cobra.Command {
 	var o keyFlags
+	var u unnamedFlags
 	var yes bool
 	c := &cobra.Command{
 		Use:   "delete LABEL --token TOKEN",
@@ -94,13 +95,25 @@ func (a *app) keyDeleteCommand() *cobra.Command {
 		Long: `Delete removes a key from the token. Nothing brings it back but its components, an export,
 a replica, or the device's own backup. The label has to be typed again, or --yes said.
 
+--unnamed removes what a making that broke off half-way has left: keys with neither label
+nor id, of which the token tells no value. They are listed first, and the token's name has
+to be typed, or --yes said; --dry-run only lists them. A key without a name that has a
+value may be somebody's: it goes only when its check value is named by --kcv.
+
 A sealing key of ssovault is not deleted: 'ssovault key retire' removes it when no file and
 no known backup needs it.`,
 		Example: `  ssovault key delete old --token hsm1
-  ssovault key delete old --token hsm1 --yes`,
+  ssovault key delete old --token hsm1 --yes
+  ssovault key delete --unnamed --token hsm1 --dry-run`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: completeLabels,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if u.unnamed {
+				return a.deleteUnnamed(cmd.Context(), o, u, yes, args)
+			}
+			if err := u.alone(); err != nil {
+				return err
+			}
 			if err := o.name(args); err != nil {
 				return err
 			}
@@ -108,7 +121,11 @@ no known backup needs it.`,
 				return fault.New(fault.Usage, "%q is a sealing key", o.label).With("'ssovault key retire' removes those that nothing needs")
 			}
 			ctx := cmd.Context()
-			if err := a.confirmName(ctx, yes, fmt.Sprintf("The key %q will be deleted for good", o.label), o.label); err != nil {
+			typed := o.label
+			if typed == "" {
+				typed = o.id
+			}
+			if err := a.confirmName(ctx, yes, fmt.Sprintf("The key %s will be deleted for good", o.named()), typed); err != nil {
 				return err
 			}
 			v, err := a.enter(ctx, o.tokenFlags)
@@ -119,6 +136,9 @@ no known backup needs it.`,
 			k, err := v.key(ctx, o, false)
 			if err != nil {
 				return err
+			}
+			if strings.HasPrefix(k.Label, vault.KeyLabelPrefix) { // it was named by its id
+				return fault.New(fault.Usage, "%s is a sealing key", k).With("'ssovault key retire' removes those that nothing needs")
 			}
 			if err := v.Delete(ctx, k); err != nil {
 				return err
@@ -133,6 +153,7 @@ no known backup needs it.`,
 		},
 	}
 	o.registerID(c)
+	u.register(c)
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return c
 }

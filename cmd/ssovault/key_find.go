@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/hex"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,7 @@ type keyFlags struct {
 	tokenFlags
 	label, id string
 	asJSON    bool
+	byID      bool // an id alone names a key too
 }
 
 func (k *keyFlags) register(c *cobra.Command) {
@@ -29,7 +31,8 @@ func (k *keyFlags) register(c *cobra.Command) {
 // registerID is for commands about a key that is there.
 func (k *keyFlags) registerID(c *cobra.Command) {
 	k.register(c)
-	c.Flags().StringVar(&k.id, "id", "", "the key's CKA_ID in `hexadecimal`, where several have the label")
+	k.byID = true
+	c.Flags().StringVar(&k.id, "id", "", "the key's CKA_ID in `hexadecimal`, where several have the label, or none")
 }
 
 // name takes the label, which may stand for itself on the command line or in
@@ -50,6 +53,9 @@ func (k *keyFlags) name(args []string) error {
 	}
 	if k.id == "" && len(u.ID) > 0 {
 		k.id = hex.EncodeToString(u.ID)
+	}
+	if k.label == "" && k.byID && k.id != "" {
+		return nil
 	}
 	if k.label == "" {
 		return fault.New(fault.Usage, "which key is meant?").With("name it by its label; 'ssovault key list' shows them")
@@ -85,12 +91,20 @@ func (v *visit) key(ctx context.Context, k keyFlags, calculate bool) (admin.Key,
 	}
 	switch len(found) {
 	case 0:
-		return admin.Key{}, fault.New(fault.KeyMissing, "there is no key %q in the token %s", k.label, oneLine(v.token.String())).
+		return admin.Key{}, fault.New(fault.KeyMissing, "there is no key %s in the token %s", k.named(), oneLine(v.token.String())).
 			With("'ssovault key list --token " + v.token.Serial + "' shows those that are there")
 	case 1:
 		return found[0], nil
 	}
 	return admin.Key{}, fault.New(fault.KeyAmbiguous, "several keys are meant: %s", joined(names)).With("name one by its id: --id")
+}
+
+// named says which key was named.
+func (k keyFlags) named() string {
+	if k.label == "" {
+		return "of id " + k.id
+	}
+	return strconv.Quote(k.label)
 }
 
 // print prints what became of a key.

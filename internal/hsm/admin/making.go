@@ -4,9 +4,12 @@ package admin
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 
 	"github.com/miekg/pkcs11"
+
+	"ssovault/internal/cryptoki"
 )
 
 // make makes an object that stays. SoftHSM (2.6) writes one attribute after the
@@ -21,10 +24,20 @@ func (s *server) make(k NewKey, make func() error) error {
 	if err = make(); err == nil {
 		return nil
 	}
-	if tidyErr := s.tidy(k, before); tidyErr != nil {
-		return fmt.Errorf("%w; whether a part of it was left in the token could not be seen to: %v", err, tidyErr)
+	tidyErr := s.tidy(k, before)
+	if code, _ := cryptoki.Code(err); tidyErr == nil && !refusals[code] && s.officer() {
+		tidyErr = errors.New("it would be private, and the security officer does not see what is")
+	}
+	if tidyErr != nil {
+		return fmt.Errorf("%w; %w: %v", err, ErrPartLeft, tidyErr)
 	}
 	return err
+}
+
+// officer tells whether the security officer is logged in.
+func (s *server) officer() bool {
+	info, err := s.lib.GetSessionInfo(s.session.Handle)
+	return err == nil && info.State == ckRWSO
 }
 
 // tidy removes what a making that failed has left.

@@ -3,6 +3,8 @@
 package admin_test
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
 	"testing"
 
 	"ssovault/internal/hsm"
@@ -31,6 +33,14 @@ var makings = map[string]struct {
 			t.Fatal(err)
 		}
 		_, err = d.Place(t.Context(), described("made", hsm.AES, 256, safe|hsm.Encrypt), k.Value, kcv, false)
+		return err
+	}},
+	"trust": {"C_CreateObject", 1, sks.RoleSO, func(t *testing.T, d *admin.Device) error {
+		peer, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = d.Trust(t.Context(), "made", []byte{1}, &peer.PublicKey)
 		return err
 	}},
 	"pair": {"C_GenerateKeyPair", 1, sks.RoleUser, func(t *testing.T, d *admin.Device) error {
