@@ -140,7 +140,11 @@ func (r keyReport) print(out io.Writer) error {
 	}
 	line("label", oneLine(r.Label))
 	line("id", r.ID)
-	line("type", fmt.Sprintf("%s %s, %s bits", r.Class, r.Type, r.size()))
+	size := "length not told" // SoftHSM keeps none of an AES key that was unwrapped
+	if r.Bits != 0 {
+		size = fmt.Sprintf("%d bits", r.Bits)
+	}
+	line("type", fmt.Sprintf("%s %s, %s", r.Class, r.Type, size))
 	line("attributes", r.Attributes)
 	line("leaves", leavesText[r.Leaves])
 	if r.Trusted {
