@@ -99,6 +99,7 @@ func changes(k admin.Key, want hsm.Attributes) (on, off hsm.Attributes, err erro
 
 func (a *app) keyDeleteCommand() *cobra.Command {
 	var o keyFlags
+	var u unnamedFlags
 	var yes bool
 	c := &cobra.Command{
 		Use:   "delete LABEL --token TOKEN",
@@ -106,18 +107,30 @@ func (a *app) keyDeleteCommand() *cobra.Command {
 		Long: `Delete removes a key from the token. Nothing brings it back but its components, an export,
 a replica, or the device's own backup. The label has to be typed again, or --yes said.
 
+--unnamed removes what a making that broke off half-way has left: keys with neither label
+nor id, of which the token tells no value. They are listed first, and the token's name has
+to be typed, or --yes said; --dry-run only lists them. A key without a name that has a
+value may be somebody's: it goes only when its check value is named by --kcv.
+
 A sealing key of ssovault is not deleted: 'ssovault key retire' removes it when no file and
 no known backup needs it.`,
 		Example: `  ssovault key delete old --token hsm1
-  ssovault key delete old --token hsm1 --yes`,
+  ssovault key delete old --token hsm1 --yes
+  ssovault key delete --unnamed --token hsm1 --dry-run`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: completeLabels,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if u.unnamed {
+				return a.deleteUnnamed(cmd.Context(), o, u, yes, args)
+			}
+			if err := u.alone(); err != nil {
+				return err
+			}
 			if err := o.name(args); err != nil {
 				return err
 			}
-			if strings.HasPrefix(o.label, vault.KeyLabelPrefix) {
-				return fault.New(fault.Usage, "%q is a sealing key", o.label).With("'ssovault key retire' removes those that nothing needs")
+			if err := notSealing(o.label); err != nil {
+				return err
 			}
 			d := &desk{app: a, flags: o.tokenFlags, role: sks.RoleUser}
 			defer d.end()
@@ -135,6 +148,7 @@ no known backup needs it.`,
 		},
 	}
 	o.registerID(c)
+	u.register(c)
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return c
 }
@@ -145,20 +159,24 @@ func (d *desk) delete(ctx context.Context, o keyFlags, yes bool) (k admin.Key, t
 	if !yes {
 		err = d.with(ctx, func(v *visit) (err error) {
 			t = v.token
-			k, err = v.key(ctx, o, true)
+			k, err = v.deletable(ctx, o, true)
 			return err
 		})
 		if err != nil {
 			return k, t, err
 		}
+		typed := o.label
+		if typed == "" {
+			typed = o.id
+		}
 		r := reportOf(k)
 		what := fmt.Sprintf("The key %s, %s, %s bits, KCV %s, in the token %s will be deleted for good", k, r.Type, r.size(), r.check(), oneLine(t.String()))
-		if err = d.confirmName(ctx, false, what, o.label); err != nil {
+		if err = d.confirmName(ctx, false, what, typed); err != nil {
 			return k, t, err
 		}
 	}
 	err = d.with(ctx, func(v *visit) error {
-		now, err := v.key(ctx, o, false)
+		now, err := v.deletable(ctx, o, false)
 		if err == nil && !yes && !slices.Equal(now.ID, k.ID) {
 			err = fault.New(fault.KeyAmbiguous, "the key %s is another one now", now).With("nothing was deleted; look again: 'ssovault key list'")
 		}
@@ -169,4 +187,21 @@ func (d *desk) delete(ctx context.Context, o keyFlags, yes bool) (k admin.Key, t
 		return v.Delete(ctx, k)
 	})
 	return k, t, err
+}
+
+// deletable finds the key that is meant, which may be named by its id alone.
+func (v *visit) deletable(ctx context.Context, o keyFlags, calculate bool) (admin.Key, error) {
+	k, err := v.key(ctx, o, calculate)
+	if err == nil {
+		err = notSealing(k.Label)
+	}
+	return k, err
+}
+
+// notSealing refuses a sealing key, by its label.
+func notSealing(label string) error {
+	if !strings.HasPrefix(label, vault.KeyLabelPrefix) {
+		return nil
+	}
+	return fault.New(fault.Usage, "%q is a sealing key", label).With("'ssovault key retire' removes those that nothing needs")
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -171,7 +172,11 @@ func (v *visit) noTwin(ctx context.Context, attributes hsm.Attributes, kcv strin
 // either, the error is a *perhapsThere.
 func (d *desk) store(ctx context.Context, k *admin.NewKey, put func(*visit) (admin.Key, error)) (made admin.Key, err error) {
 	begun := false
+	var before []admin.Key
 	err = d.with(ctx, func(v *visit) (err error) {
+		if before, err = v.halfway(ctx); err != nil {
+			return err
+		}
 		begun = true
 		made, err = put(v)
 		if err == nil && slices.Equal(made.ID, k.ID) { // not one that was there already
@@ -181,23 +186,31 @@ func (d *desk) store(ctx context.Context, k *admin.NewKey, put func(*visit) (adm
 		return err
 	})
 	switch cause := fault.Of(err); {
+	case errors.Is(err, admin.ErrPartLeft):
 	case err == nil, !begun, cause == fault.Usage, cause == fault.Tampered, cause == fault.WrongKey:
 		return made, err // nothing was made, or it was taken back at once
 	}
-	if undoErr := d.takeBack(context.WithoutCancel(ctx), *k); undoErr != nil {
+	if undoErr := d.takeBack(context.WithoutCancel(ctx), *k, before); undoErr != nil {
 		return made, &perhapsThere{err: err, id: k.ID, problem: undoErr}
+	}
+	if errors.Is(err, admin.ErrPartLeft) && d.role == sks.RoleUser {
+		err = fmt.Errorf("%w; after another login it was looked for, and nothing is left", err)
 	}
 	return made, err
 }
 
-// takeBack deletes a key by its label and id, if it is there.
-func (d *desk) takeBack(ctx context.Context, k admin.NewKey) error {
+// takeBack deletes a key by its label and id, if it is there, and half a key that
+// was not there before.
+func (d *desk) takeBack(ctx context.Context, k admin.NewKey, before []admin.Key) error {
 	return d.with(ctx, func(v *visit) error {
 		there, err := v.Keys(ctx, k.Label, false)
 		for _, one := range there {
 			if err == nil && slices.Equal(one.ID, k.ID) {
 				err = v.Delete(ctx, one)
 			}
+		}
+		if err == nil {
+			err = v.takeHalfBack(ctx, before)
 		}
 		return err
 	})
@@ -211,7 +224,7 @@ type perhapsThere struct {
 }
 
 func (p *perhapsThere) Error() string {
-	return fmt.Sprintf("%v; the key may have been stored, whole (id %x), and the token could not be asked again: %v", p.err, p.id, p.problem)
+	return fmt.Sprintf("%v; the key may have been stored (id %x), or %s; the token could not be asked again: %v", p.err, p.id, partAdvice, p.problem)
 }
 
 func (p *perhapsThere) Unwrap() error { return p.err }

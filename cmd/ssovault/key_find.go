@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/hex"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,7 @@ type keyFlags struct {
 	tokenFlags
 	label, id, class string
 	asJSON           bool
+	byID             bool // an id alone names a key too
 }
 
 func (k *keyFlags) register(c *cobra.Command) {
@@ -29,7 +31,8 @@ func (k *keyFlags) register(c *cobra.Command) {
 // registerID is for commands about a key that is there.
 func (k *keyFlags) registerID(c *cobra.Command) {
 	k.register(c)
-	c.Flags().StringVar(&k.id, "id", "", "the key's CKA_ID in `hexadecimal`, where several have the label")
+	k.byID = true
+	c.Flags().StringVar(&k.id, "id", "", "the key's CKA_ID in `hexadecimal`, where several have the label, or none")
 	c.Flags().StringVar(&k.class, "class", "", "the key's `class`, where several have the label and the id: secret, private or public")
 }
 
@@ -52,13 +55,16 @@ func (k *keyFlags) name(args []string) error {
 	if k.id == "" && len(u.ID) > 0 {
 		k.id = hex.EncodeToString(u.ID)
 	}
-	if k.label == "" {
-		return fault.New(fault.Usage, "which key is meant?").With("name it by its label; 'ssovault key list' shows them")
-	}
 	switch admin.Class(k.class) {
 	case "", admin.SecretKey, admin.PrivateKey, admin.PublicKey:
 	default:
 		return fault.New(fault.Usage, "--class %q: it is secret, private or public", k.class)
+	}
+	switch {
+	case k.label == "" && k.byID && k.id != "":
+		return nil
+	case k.label == "":
+		return fault.New(fault.Usage, "which key is meant?").With("name it by its label; 'ssovault key list' shows them")
 	}
 	return fault.Wrap(fault.Usage, sks.CheckLabel(k.label), "the label %q", k.label)
 }
@@ -91,12 +97,20 @@ func (v *visit) key(ctx context.Context, k keyFlags, calculate bool) (admin.Key,
 	}
 	switch len(found) {
 	case 0:
-		return admin.Key{}, fault.New(fault.KeyMissing, "there is no key %q in the token %s", k.label, oneLine(v.token.String())).
+		return admin.Key{}, fault.New(fault.KeyMissing, "there is no key %s in the token %s", k.named(), oneLine(v.token.String())).
 			With("'ssovault key list --token " + v.token.Serial + "' shows those that are there")
 	case 1:
 		return found[0], nil
 	}
 	return admin.Key{}, fault.New(fault.KeyAmbiguous, "several keys are meant: %s", joined(names)).With("name one by its id (--id), or by its class (--class)")
+}
+
+// named says which key was named.
+func (k keyFlags) named() string {
+	if k.label == "" {
+		return "of id " + k.id
+	}
+	return strconv.Quote(k.label)
 }
 
 // print prints what became of a key.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -197,8 +198,8 @@ func differences(there []admin.Key, want admin.NewKey) (all []string) {
 // may be there.
 func (v *visit) generate(ctx context.Context, k admin.NewKey) (admin.Key, error) {
 	made, err := v.Generate(ctx, k)
-	if err != nil && v.Ailing() {
-		err = fmt.Errorf("%w; the key may have been made: 'ssovault key list' shows it once the token answers again (id %x)", err, k.ID)
+	if err != nil && (v.Ailing() || errors.Is(err, admin.ErrPartLeft)) {
+		err = fmt.Errorf("%w; the key may have been made (id %x), or %s", err, k.ID, partAdvice)
 	}
 	return made, err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -26,6 +27,9 @@ type keyReport struct {
 	Leaves  string `json:"leaves"`
 	Trusted bool   `json:"trusted,omitempty"`
 	KCV     string `json:"kcv,omitempty"`
+	// Unnamed: it has neither label nor id; Halfway: nor a value that is told of.
+	Unnamed bool `json:"unnamed,omitempty"`
+	Halfway bool `json:"halfway,omitempty"`
 	// Untold are the attributes that the token says nothing of.
 	Untold string `json:"untold,omitempty"`
 }
@@ -43,7 +47,8 @@ const everyLetter = hsm.Private | hsm.Sensitive | hsm.Extractable
 
 func reportOf(k admin.Key) keyReport {
 	r := keyReport{Label: k.Label, ID: hex.EncodeToString(k.ID), Class: string(k.Class), Type: k.Type, Bits: k.Bits,
-		Attributes: k.Attributes.String(), Leaves: leaves(k), Trusted: k.Attributes.Has(hsm.Trusted), KCV: k.KCV}
+		Attributes: k.Attributes.String(), Leaves: leaves(k), Trusted: k.Attributes.Has(hsm.Trusted), KCV: k.KCV,
+		Unnamed: k.Unnamed(), Halfway: k.Halfway()}
 	if k.Class == admin.SecretKey {
 		r.Untold = (everyLetter &^ k.Known).String()
 	}
@@ -53,6 +58,8 @@ func reportOf(k admin.Key) keyReport {
 func leaves(k admin.Key) string {
 	has := k.Attributes.Has
 	switch {
+	case k.Class == admin.Unreadable:
+		return leavesNot
 	case k.Class == admin.PublicKey, k.Known.Has(hsm.Sensitive) && !has(hsm.Sensitive):
 		return leavesPlain
 	case k.Known.Has(hsm.Extractable) && !has(hsm.Extractable):
@@ -79,6 +86,19 @@ func reportsOf(keys []admin.Key) []keyReport {
 	return all
 }
 
+// name is what a list calls the key.
+func (r keyReport) name() string {
+	switch {
+	case r.Halfway:
+		return "(unnamed, half made)"
+	case r.Unnamed:
+		return "(unnamed)"
+	case r.Label == "":
+		return "(id " + r.ID + ")"
+	}
+	return oneLine(r.Label)
+}
+
 func (r keyReport) size() string {
 	if r.Bits == 0 {
 		return "-"
@@ -95,16 +115,20 @@ func (r keyReport) check() string {
 
 // printKeys prints the table of key list.
 func printKeys(out io.Writer, keys []keyReport) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	whole := bufio.NewWriter(out) // the table is written cell by cell
+	w := tabwriter.NewWriter(whole, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "LABEL\tTYPE\tBITS\tATTRIBUTES\tLEAVES\tKCV")
 	for _, k := range keys {
 		kind := k.Type
 		if k.Class != string(admin.SecretKey) {
 			kind += " " + k.Class
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", oneLine(k.Label), kind, k.size(), k.Attributes, k.Leaves, k.check())
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", k.name(), kind, k.size(), k.Attributes, k.Leaves, k.check())
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return whole.Flush()
 }
 
 // print prints one key.
@@ -117,7 +141,11 @@ func (r keyReport) print(out io.Writer) error {
 	}
 	line("label", oneLine(r.Label))
 	line("id", r.ID)
-	line("type", fmt.Sprintf("%s %s, %s bits", r.Class, r.Type, r.size()))
+	size := "length not told" // SoftHSM keeps none of an AES key that was unwrapped
+	if r.Bits != 0 {
+		size = fmt.Sprintf("%d bits", r.Bits)
+	}
+	line("type", fmt.Sprintf("%s %s, %s", r.Class, r.Type, size))
 	line("attributes", r.Attributes)
 	line("leaves", leavesText[r.Leaves])
 	if r.Trusted {

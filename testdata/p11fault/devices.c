@@ -147,6 +147,28 @@ CK_RV encrypt(CK_SESSION_HANDLE s, CK_BYTE_PTR in, CK_ULONG inlen, CK_BYTE_PTR o
     return rv;
 }
 
+static int is_untold(const struct plan *p, CK_ATTRIBUTE_TYPE type) {
+    for (int i = 0; i < p->nuntold; i++)
+        if (p->untold[i] == type) return 1;
+    return 0;
+}
+
+CK_RV get_attributes(const struct plan *p, CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE_PTR t, CK_ULONG n) {
+    CK_RV rv = CKR_OK;
+    CK_ULONG first = 0;
+    while (first < n && !is_untold(p, t[first].type)) first++;
+    if (first == n) return real->C_GetAttributeValue(s, o, t, n);
+    for (CK_ULONG i = 0; i < n; i++) {
+        if (p->telling == TELL_MARKED || (p->telling != TELL_NOTHING && is_untold(p, t[i].type)))
+            t[i].ulValueLen = CK_UNAVAILABLE_INFORMATION;
+        else if (p->telling == TELL_BESIDE || (p->telling == TELL_BEFORE && i < first))
+            rv = real->C_GetAttributeValue(s, o, &t[i], 1);
+        if (p->telling == TELL_BEFORE && i == first) break;
+        if (rv != CKR_OK && rv != CKR_ATTRIBUTE_SENSITIVE && rv != CKR_ATTRIBUTE_TYPE_INVALID && rv != CKR_BUFFER_TOO_SMALL) return rv;
+    }
+    return CKR_ATTRIBUTE_TYPE_INVALID;
+}
+
 /* end_operation: an error of C_Encrypt or C_Decrypt ends the operation
  * (PKCS#11 2.40, 5.8.2 and 5.9.2). Where the plan gives an error instead of the
  * real function's answer, the real session must be brought to that state too,

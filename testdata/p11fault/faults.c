@@ -161,6 +161,8 @@ static void apply(struct call *c, const struct rule *r) {
         refuse(c, CKR_SESSION_HANDLE_INVALID);
         break;
     case VANISH: ledger_vanish(); break;
+    case BREAK_OFF: c->break_off = 1, c->after = 1, c->after_rv = r->arg; break;
+    case VANISH_HALFWAY: c->break_off = c->vanish_halfway = 1, c->after = 1, c->after_rv = CKR_DEVICE_REMOVED; break;
     case FLIP:
         pthread_mutex_lock(&lock);
         armed[c->fn] = 1;
@@ -186,6 +188,26 @@ void enter(struct call *c, enum function fn, enum subject subject, CK_ULONG hand
         if ((r->fn == ANY_FUNCTION || r->fn == fn) && count >= r->first && count <= r->last) apply(c, r);
     }
     absence(c);
+}
+
+/* breaks_off gives the template by which the real function leaves half an object
+ * on the token: SoftHSM refuses an attribute that it does not know only when the
+ * object is there, and lets it lie. */
+int breaks_off(const struct call *c, CK_ATTRIBUTE_PTR *t, CK_ULONG *n, CK_ATTRIBUTE *broken) {
+    static CK_BYTE nothing;
+    if (c->refused || !c->break_off) return 0;
+    if (*n >= MAX_TEMPLATE) complain("a template of %lu attributes", (unsigned long)*n);
+    memcpy(broken, *t, *n * sizeof *broken);
+    broken[(*n)++] = (CK_ATTRIBUTE){CKA_VENDOR_DEFINED | 0x7E57, &nothing, sizeof nothing};
+    *t = broken;
+    return 1;
+}
+
+void broke_off(struct call *c) {
+    if (!c->vanish_halfway) return;
+    ledger_vanish();
+    absence(c);
+    c->refused = 0; /* the answer is after_rv */
 }
 
 /* leave does what the plan wants after the real function gave rv. */

@@ -61,8 +61,13 @@ PASS(C_CopyObject, SESSION, s, (CK_SESSION_HANDLE s, CK_OBJECT_HANDLE a, CK_ATTR
      CK_OBJECT_HANDLE_PTR d), (s, a, b, c, d))
 PASS(C_DestroyObject, SESSION, s, (CK_SESSION_HANDLE s, CK_OBJECT_HANDLE a), (s, a))
 PASS(C_GetObjectSize, SESSION, s, (CK_SESSION_HANDLE s, CK_OBJECT_HANDLE a, CK_ULONG_PTR b), (s, a, b))
-PASS(C_GetAttributeValue, SESSION, s, (CK_SESSION_HANDLE s, CK_OBJECT_HANDLE a, CK_ATTRIBUTE_PTR b, CK_ULONG c), (s,
-     a, b, c))
+CK_RV C_GetAttributeValue(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE_PTR t, CK_ULONG n) {
+    struct call call;
+    enter(&call, F_C_GetAttributeValue, SESSION, s);
+    CK_RV rv = CKR_OK;
+    if (!call.refused) rv = get_attributes(call.plan, s, o, t, n);
+    return leave(&call, rv);
+}
 PASS(C_SetAttributeValue, SESSION, s, (CK_SESSION_HANDLE s, CK_OBJECT_HANDLE a, CK_ATTRIBUTE_PTR b, CK_ULONG c), (s,
      a, b, c))
 PASS(C_FindObjectsInit, SESSION, s, (CK_SESSION_HANDLE s, CK_ATTRIBUTE_PTR a, CK_ULONG b), (s, a, b))
@@ -102,14 +107,8 @@ PASS(C_SignEncryptUpdate, SESSION, s, (CK_SESSION_HANDLE s, CK_BYTE_PTR a, CK_UL
      (s, a, b, c, d))
 PASS(C_DecryptVerifyUpdate, SESSION, s, (CK_SESSION_HANDLE s, CK_BYTE_PTR a, CK_ULONG b, CK_BYTE_PTR c, CK_ULONG_PTR
      d), (s, a, b, c, d))
-MECHANISM(C_GenerateKey, (CK_SESSION_HANDLE s, CK_MECHANISM_PTR m, CK_ATTRIBUTE_PTR a, CK_ULONG b,
-          CK_OBJECT_HANDLE_PTR c), (s, m, a, b, c))
-MECHANISM(C_GenerateKeyPair, (CK_SESSION_HANDLE s, CK_MECHANISM_PTR m, CK_ATTRIBUTE_PTR a, CK_ULONG b,
-          CK_ATTRIBUTE_PTR c, CK_ULONG d, CK_OBJECT_HANDLE_PTR e, CK_OBJECT_HANDLE_PTR f), (s, m, a, b, c, d, e, f))
 MECHANISM_OUTPUT(C_WrapKey, (CK_SESSION_HANDLE s, CK_MECHANISM_PTR m, CK_OBJECT_HANDLE a, CK_OBJECT_HANDLE b,
                  CK_BYTE_PTR c, CK_ULONG_PTR d), (s, m, a, b, c, d), c, d)
-MECHANISM(C_UnwrapKey, (CK_SESSION_HANDLE s, CK_MECHANISM_PTR m, CK_OBJECT_HANDLE a, CK_BYTE_PTR b, CK_ULONG c,
-          CK_ATTRIBUTE_PTR d, CK_ULONG e, CK_OBJECT_HANDLE_PTR f), (s, m, a, b, c, d, e, f))
 MECHANISM(C_DeriveKey, (CK_SESSION_HANDLE s, CK_MECHANISM_PTR m, CK_OBJECT_HANDLE a, CK_ATTRIBUTE_PTR b, CK_ULONG c,
           CK_OBJECT_HANDLE_PTR d), (s, m, a, b, c, d))
 PASS(C_SeedRandom, SESSION, s, (CK_SESSION_HANDLE s, CK_BYTE_PTR a, CK_ULONG b), (s, a, b))
@@ -173,9 +172,31 @@ CK_RV C_CreateObject(CK_SESSION_HANDLE s, CK_ATTRIBUTE_PTR template, CK_ULONG n,
         }
     }
     CK_RV rv = CKR_OK;
-    if (!call.refused) rv = real->C_CreateObject(s, template, n, object);
+    CK_ATTRIBUTE broken[MAX_TEMPLATE];
+    if (breaks_off(&call, &template, &n, broken)) rv = real->C_CreateObject(s, template, n, object), broke_off(&call);
+    else if (!call.refused) rv = real->C_CreateObject(s, template, n, object);
     return leave(&call, rv);
 }
+
+/* A function that makes an object by a mechanism and a template. */
+#define MAKES(name, params, template, n, args)                                       \
+    CK_RV name params {                                                              \
+        struct call call;                                                            \
+        enter(&call, F_##name, SESSION, s);                                          \
+        REFUSE_HIDDEN(call, m)                                                       \
+        CK_RV rv = CKR_OK;                                                           \
+        CK_ATTRIBUTE broken[MAX_TEMPLATE];                                           \
+        if (breaks_off(&call, &template, &n, broken)) rv = real->name args, broke_off(&call); \
+        else if (!call.refused) rv = real->name args;                                \
+        return leave(&call, rv);                                                     \
+    }
+
+MAKES(C_GenerateKey, (CK_SESSION_HANDLE s, CK_MECHANISM_PTR m, CK_ATTRIBUTE_PTR t, CK_ULONG n, CK_OBJECT_HANDLE_PTR o),
+      t, n, (s, m, t, n, o))
+MAKES(C_GenerateKeyPair, (CK_SESSION_HANDLE s, CK_MECHANISM_PTR m, CK_ATTRIBUTE_PTR a, CK_ULONG b, CK_ATTRIBUTE_PTR t,
+      CK_ULONG n, CK_OBJECT_HANDLE_PTR c, CK_OBJECT_HANDLE_PTR d), t, n, (s, m, a, b, t, n, c, d))
+MAKES(C_UnwrapKey, (CK_SESSION_HANDLE s, CK_MECHANISM_PTR m, CK_OBJECT_HANDLE a, CK_BYTE_PTR b, CK_ULONG c,
+      CK_ATTRIBUTE_PTR t, CK_ULONG n, CK_OBJECT_HANDLE_PTR o), t, n, (s, m, a, b, c, t, n, o))
 
 CK_RV C_EncryptInit(CK_SESSION_HANDLE s, CK_MECHANISM_PTR m, CK_OBJECT_HANDLE key) {
     struct call call;

@@ -34,6 +34,8 @@ enum action {
     SLEEP_MS,
     LOSE_SESSIONS,
     VANISH,
+    BREAK_OFF,
+    VANISH_HALFWAY,
     FLIP
 };
 
@@ -44,7 +46,10 @@ struct rule {
     uint64_t arg;
 };
 
-enum { MAX_RULES = 64, MAX_HIDDEN = 32, MAX_CLASSES = 8 };
+enum { MAX_RULES = 64, MAX_HIDDEN = 32, MAX_CLASSES = 8, MAX_UNTOLD = 16 };
+
+/* What a token tells beside an attribute that it does not tell. */
+enum telling { TELL_BESIDE, TELL_BEFORE, TELL_NOTHING, TELL_MARKED };
 
 enum iv_maker { IV_CALLER, IV_APPENDED, IV_WRITTEN };
 
@@ -63,6 +68,9 @@ struct plan {
     int nhidden;
     struct refusal { CK_OBJECT_CLASS class; CK_RV rv; } refused[MAX_CLASSES];
     int nrefused;
+    CK_ATTRIBUTE_TYPE untold[MAX_UNTOLD]; /* all in one manner: a plan is of one device */
+    int nuntold;
+    enum telling telling;
 };
 
 /* plan.c */
@@ -93,6 +101,7 @@ struct call {
     int after; /* the real function's answer is replaced by after_rv */
     CK_RV after_rv;
     int kill_after;
+    int break_off, vanish_halfway;
     int gone;
 };
 
@@ -100,6 +109,9 @@ struct call {
 extern CK_FUNCTION_LIST_PTR real;
 void module_open(void);
 void enter(struct call *c, enum function fn, enum subject subject, CK_ULONG handle);
+enum { MAX_TEMPLATE = 64 };
+int breaks_off(const struct call *c, CK_ATTRIBUTE_PTR *t, CK_ULONG *n, CK_ATTRIBUTE *broken);
+void broke_off(struct call *c);
 CK_RV leave(struct call *c, CK_RV rv);
 void flip_output(const struct call *c, CK_RV rv, CK_BYTE_PTR out, CK_ULONG_PTR len);
 
@@ -109,6 +121,7 @@ void rewrite_token_info(const struct plan *p, CK_TOKEN_INFO *info);
 CK_RV list_mechanisms(const struct plan *p, CK_SLOT_ID slot, CK_MECHANISM_TYPE_PTR list, CK_ULONG_PTR count);
 CK_RV encrypt_init(const struct plan *p, CK_SESSION_HANDLE s, CK_MECHANISM_PTR m, CK_OBJECT_HANDLE key);
 CK_RV encrypt(CK_SESSION_HANDLE s, CK_BYTE_PTR in, CK_ULONG inlen, CK_BYTE_PTR out, CK_ULONG_PTR outlen);
+CK_RV get_attributes(const struct plan *p, CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE_PTR t, CK_ULONG n);
 int makes_its_iv(CK_SESSION_HANDLE s);
 void end_operation(enum function fn, CK_SESSION_HANDLE s, CK_BYTE_PTR in, CK_ULONG inlen);
 

@@ -9,6 +9,11 @@
  *   no-mechanism TYPE               hidden and refused
  *   serial-suffix TEXT              the token's serial number ends so
  *   label-is TEXT                   the token's label
+ *   untold TYPE HOW                 C_GetAttributeValue does not tell an attribute:
+ *                                   beside (the others are told, as the standard
+ *                                   says), stops (those behind it are not looked
+ *                                   at), nothing (no other is told), marks (nor
+ *                                   that, and all are marked as not told)
  *   refuse-objects CLASS [CODE]     C_CreateObject of data, certificate, public-key,
  *                                   private-key or secret-key gives CODE, else 0x1B
  *
@@ -23,6 +28,9 @@
  *   sleep-ms N         then as usual
  *   lose-sessions      C_CloseAllSessions, then CKR_SESSION_HANDLE_INVALID
  *   vanish             the token is away until <module>.gone is removed
+ *   break-off CODE     what a function has made of an object stays, without a name;
+ *                      it gives CODE
+ *   vanish-halfway     the same, since the token is away from then on
  *   flip               one bit of the output; a call without output (a length
  *                      query) leaves it to the function's next call
  *
@@ -93,6 +101,10 @@ int has_output(enum function fn) {
     }
 }
 
+static int makes_object(enum function fn) {
+    return fn == F_C_CreateObject || fn == F_C_GenerateKey || fn == F_C_GenerateKeyPair || fn == F_C_UnwrapKey;
+}
+
 static void counts(const struct line *l, char *text, struct rule *r) {
     size_t n = strlen(text);
     if (strcmp(text, "*") == 0) {
@@ -110,7 +122,7 @@ static const struct { const char *word; enum action action; int has_arg; } actio
     {"return", RETURN_CODE, 1}, {"after", AFTER_CODE, 1}, {"kill", KILL, 0},
     {"kill-after", KILL_AFTER, 0}, {"hang", HANG, 0}, {"crash", CRASH, 0},
     {"exit", EXIT_CODE, 1}, {"garbage", GARBAGE, 1}, {"sleep-ms", SLEEP_MS, 1},
-    {"lose-sessions", LOSE_SESSIONS, 0}, {"vanish", VANISH, 0}, {"flip", FLIP, 0},
+    {"break-off", BREAK_OFF, 1}, {"vanish-halfway", VANISH_HALFWAY, 0}, {"lose-sessions", LOSE_SESSIONS, 0}, {"vanish", VANISH, 0}, {"flip", FLIP, 0},
 };
 
 static void on(const struct line *l, struct plan *p) {
@@ -124,6 +136,8 @@ static void on(const struct line *l, struct plan *p) {
         demand(l, 4 + actions[i].has_arg, 4 + actions[i].has_arg);
         r->action = actions[i].action;
         if (actions[i].has_arg) r->arg = number(l, l->words[4]);
+        if ((r->action == BREAK_OFF || r->action == VANISH_HALFWAY) && !makes_object(r->fn))
+            bad(l, "this function makes no object");
         if (r->action == FLIP && (r->fn == ANY_FUNCTION || !has_output(r->fn)))
             bad(l, "this function has no output that could be flipped");
         return;
@@ -177,6 +191,15 @@ static void directive(const struct line *l, struct plan *p) {
         text(l, p->serial_suffix, sizeof p->serial_suffix);
     } else if (strcmp(word, "label-is") == 0) {
         text(l, p->label, sizeof p->label);
+    } else if (strcmp(word, "untold") == 0) {
+        demand(l, 3, 3);
+        if (p->nuntold == MAX_UNTOLD) bad(l, "too many attributes");
+        p->untold[p->nuntold++] = number(l, l->words[1]);
+        if (strcmp(l->words[2], "beside") == 0) p->telling = TELL_BESIDE;
+        else if (strcmp(l->words[2], "stops") == 0) p->telling = TELL_BEFORE;
+        else if (strcmp(l->words[2], "nothing") == 0) p->telling = TELL_NOTHING;
+        else if (strcmp(l->words[2], "marks") == 0) p->telling = TELL_MARKED;
+        else bad(l, "no such way to refuse an attribute");
     } else if (strcmp(word, "refuse-objects") == 0) {
         demand(l, 2, 3);
         if (p->nrefused == MAX_CLASSES) bad(l, "too many classes");

@@ -6,6 +6,7 @@ import (
 	"github.com/miekg/pkcs11"
 
 	"ssovault/internal/hsm"
+	"ssovault/internal/library"
 )
 
 // vendor is where the numbers of vendors begin (CKA_VENDOR_DEFINED).
@@ -38,9 +39,9 @@ var numbers = []struct {
 }
 
 // attributesOf reads the set out of values, and which of them were told.
-func attributesOf(values map[uint][]byte) (has, known hsm.Attributes) {
+func attributesOf(values library.Values) (has, known hsm.Attributes) {
 	for _, n := range numbers {
-		v, told := values[n.number]
+		v, told := values.Of(n.number)
 		if !told || len(v) != 1 {
 			continue
 		}

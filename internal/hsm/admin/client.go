@@ -121,7 +121,7 @@ func (d *Device) ResetPIN(ctx context.Context, next secret.Value) error {
 }
 
 // Keys lists the keys that the login shows: those whose label is as given, or
-// all. The check values are read; calculate also has those calculated that the
+// all, with what is Unreadable. The check values are read; calculate also has those calculated that the
 // token does not tell.
 func (d *Device) Keys(ctx context.Context, label string, calculate bool) ([]Key, error) {
 	_, out, err := d.ask(ctx, d.timeouts.Make, request{Op: opKeys, Label: label, Flag: calculate})

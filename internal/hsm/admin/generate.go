@@ -41,11 +41,16 @@ func (s *server) generate(k NewKey, resp *response) error {
 	if err := s.rehearse(k); err != nil {
 		return err
 	}
-	object, err := s.lib.GenerateKey(s.session.Handle, []*pkcs11.Mechanism{pkcs11.NewMechanism(mechanism, nil)}, k.template(keyType, true))
-	if err != nil {
-		if object, err = s.lost(k, err); err != nil {
-			return s.fault(err, "generate the key %q in the token %s", k.Label, s.token)
+	var object pkcs11.ObjectHandle
+	err := s.make(k, func() (err error) {
+		object, err = s.lib.GenerateKey(s.session.Handle, []*pkcs11.Mechanism{pkcs11.NewMechanism(mechanism, nil)}, k.template(keyType, true))
+		if err != nil {
+			object, err = s.lost(k, err)
 		}
+		return err
+	})
+	if err != nil {
+		return s.fault(err, "generate the key %q in the token %s", k.Label, s.token)
 	}
 	made, err := s.readBack(object, k)
 	if err == nil {
@@ -133,7 +138,7 @@ func (s *server) unknown(which hsm.Attributes, err error) error {
 
 // readBack compares a key with what was asked for.
 func (s *server) readBack(object pkcs11.ObjectHandle, k NewKey) (Key, error) {
-	r := reader{session: s.session, vendor: k.Attributes&vendorOnly != 0 || isProtectServer(s.token)}
+	r := s.reader(k.Attributes)
 	made, is, err := r.read(object)
 	if err != nil {
 		return made, s.fault(err, "read the new key %q back", k.Label)
@@ -169,7 +174,7 @@ func (s *server) set(object pkcs11.ObjectHandle, on, off hsm.Attributes, resp *r
 			return s.fault(err, "change the attributes of a key in the token %s", s.token)
 		}
 	}
-	r := reader{session: s.session, vendor: (on|off)&vendorOnly != 0 || isProtectServer(s.token)}
+	r := s.reader(on | off)
 	k, is, err := r.read(object)
 	if err != nil {
 		return s.fault(err, "read the attributes of a key in the token %s back", s.token)

@@ -48,11 +48,15 @@ func (s *server) pair(k NewKey, resp *response) error {
 		pkcs11.NewAttribute(pkcs11.CKA_DECRYPT, false), // it would show the keys that it unwraps
 		pkcs11.NewAttribute(pkcs11.CKA_SIGN, false),
 	}, both...)
-	pub, priv, err := s.lib.GenerateKeyPair(s.session.Handle, []*pkcs11.Mechanism{pkcs11.NewMechanism(cryptoki.RSAKeyPairGen, nil)}, public, private)
+	var pub, priv pkcs11.ObjectHandle
+	err := s.make(k, func() (err error) {
+		pub, priv, err = s.lib.GenerateKeyPair(s.session.Handle, []*pkcs11.Mechanism{pkcs11.NewMechanism(cryptoki.RSAKeyPairGen, nil)}, public, private)
+		return err
+	})
 	if err != nil {
 		return s.fault(err, "make an RSA pair in the token %s", s.token)
 	}
-	made, is, err := (&reader{session: s.session}).read(pub)
+	made, is, err := s.reader(0).read(pub)
 	if err == nil && is {
 		resp.Key = &made
 		return nil
@@ -85,7 +89,7 @@ func (s *server) trust(k NewKey, der []byte, resp *response) error {
 	if err != nil {
 		return err
 	}
-	object, err := s.lib.CreateObject(s.session.Handle, []*pkcs11.Attribute{
+	template := []*pkcs11.Attribute{
 		pkcs11.NewAttribute(pkcs11.CKA_CLASS, uint(pkcs11.CKO_PUBLIC_KEY)),
 		pkcs11.NewAttribute(pkcs11.CKA_KEY_TYPE, uint(pkcs11.CKK_RSA)),
 		pkcs11.NewAttribute(pkcs11.CKA_TOKEN, true),
@@ -97,11 +101,13 @@ func (s *server) trust(k NewKey, der []byte, resp *response) error {
 		pkcs11.NewAttribute(pkcs11.CKA_WRAP, true),
 		pkcs11.NewAttribute(pkcs11.CKA_TRUSTED, true),
 		pkcs11.NewAttribute(pkcs11.CKA_MODIFIABLE, false),
-	})
+	}
+	var object pkcs11.ObjectHandle
+	err = s.make(k, func() (err error) { object, err = s.lib.CreateObject(s.session.Handle, template); return err })
 	if err != nil {
 		return s.fault(err, "store a trusted public key in the token %s", s.token)
 	}
-	made, _, err := (&reader{session: s.session}).read(object)
+	made, _, err := s.reader(0).read(object)
 	if err == nil && !made.Attributes.Has(trustedWrapper) {
 		err = fault.New(fault.Usage, "the token %s made the public key without %s", s.token, (trustedWrapper &^ made.Attributes).Names())
 	}

@@ -15,6 +15,9 @@ const (
 	SecretKey  Class = "secret"
 	PublicKey  Class = "public"
 	PrivateKey Class = "private"
+	// Unreadable is an object of which the token tells nothing but an error: one
+	// whose making broke off before it was said what it is.
+	Unreadable Class = "unreadable"
 )
 
 // Key is a key in a token, as the token tells it.
@@ -34,6 +37,23 @@ type Key struct {
 // String names the key as people know it.
 func (k Key) String() string {
 	return fmt.Sprintf("%q (id %s)", k.Label, hex.EncodeToString(k.ID))
+}
+
+// Unnamed tells whether nothing names it.
+func (k Key) Unnamed() bool { return k.Label == "" && len(k.ID) == 0 }
+
+// Halfway tells whether it looks like a key whose making broke off: no name, and
+// no value that the token tells of. The bits of Triple-DES go without saying.
+func (k Key) Halfway() bool {
+	switch {
+	case !k.Unnamed() || k.KCV != "":
+		return false
+	case k.Class == Unreadable:
+		return true
+	case k.Class != SecretKey:
+		return k.Type == "rsa" && k.Bits == 0
+	}
+	return k.Bits == 0 || k.Type == string(hsm.DES3)
 }
 
 // NewKey says which key to make.

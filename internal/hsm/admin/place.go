@@ -82,7 +82,7 @@ func (s *server) admit(k NewKey, c carry, arrive arrival) (trial Key, err error)
 			err = s.fault(endErr, "remove a key made for a trial in the token %s", s.token)
 		}
 	}()
-	r := reader{session: s.session, vendor: isProtectServer(s.token)}
+	r := s.reader(0)
 	if trial, _, err = r.read(object); err != nil {
 		return trial, s.fault(err, "read a key made for a trial in the token %s", s.token)
 	}
@@ -92,7 +92,8 @@ func (s *server) admit(k NewKey, c carry, arrive arrival) (trial Key, err error)
 // keep makes the key that stays. One that is not as it should be goes again.
 func (s *server) keep(k NewKey, c carry, arrive arrival, resp *response) error {
 	_, keyType := k.generator()
-	object, err := arrive(k.incoming(keyType, true))
+	var object pkcs11.ObjectHandle
+	err := s.make(k, func() (err error) { object, err = arrive(k.incoming(keyType, true)); return err })
 	if err != nil {
 		return s.refusedArrival(err, k)
 	}

@@ -17,6 +17,7 @@ import (
 // any PIN.
 type server struct {
 	lib     *pkcs11.Ctx
+	call    library.AttributeCall
 	session library.Session
 	token   Token
 	in      bool // logged in
@@ -82,7 +83,7 @@ func (s *server) outside(req request, payload []byte, resp *response) error {
 		if err != nil {
 			return err
 		}
-		s.lib = lib
+		s.lib, s.call = lib, library.FindAttributeCall(req.Library)
 	}
 	unlock, err := library.Serialise(req.Login.Serialise || library.IsSoftHSM(req.Library), req.Wait)
 	if err != nil {
@@ -132,7 +133,7 @@ func (s *server) leave() (err error) {
 	if s.unlock != nil {
 		s.unlock()
 	}
-	*s = server{lib: s.lib}
+	*s = server{lib: s.lib, call: s.call}
 	return cryptoki.Fault(err, "finalise the PKCS#11 library")
 }
 

@@ -26,7 +26,7 @@ var wrapNumbers = map[hsm.Mechanism][]uint{
 
 // wrap takes a key out under another one.
 func (s *server) wrap(object pkcs11.ObjectHandle, c carry, resp *response) ([]byte, error) {
-	r := reader{session: s.session}
+	r := s.reader(0)
 	wrapper, is, err := r.read(pkcs11.ObjectHandle(c.Wrapper))
 	if err == nil && !is {
 		err = errors.New("it is no key")

@@ -139,7 +139,7 @@ func TestWhatAHelperInherits(t *testing.T) {
 		}
 		return string(b)
 	}
-	want := "ChrystokiConfigurationPath=/x\nET_PTKC_GENERAL_LIBRARY_MODE=HA\nGLIBC_TUNABLES=glibc.malloc.hugetlb=1\nHOME=/home/x\nLC_ALL=C\nPATH=" + os.Getenv("PATH") + "\nPWD=/\nSOFTHSM2_CONF=/x\n"
+	want := "ChrystokiConfigurationPath=/x\nET_PTKC_GENERAL_LIBRARY_MODE=HA\nGLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1:glibc.malloc.top_pad=1048576:glibc.malloc.tcache_count=127\nHOME=/home/x\nLC_ALL=C\nPATH=" + os.Getenv("PATH") + "\nPWD=/\nSOFTHSM2_CONF=/x\n"
 	if diff := cmp.Diff(want, read(".env")); diff != "" {
 		t.Errorf("environment (-want +got), PWD is the shell's:\n%s", diff)
 	}

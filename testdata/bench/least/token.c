@@ -54,22 +54,25 @@ static char *property(const char *text, const char *name) {
     die(name, 0);
 }
 
-static void load(struct token *t, const char *library) {
+void load(struct token *t, const char *library) {
     void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
     CK_C_GetFunctionList get = handle == NULL ? NULL : (CK_C_GetFunctionList)dlsym(handle, "C_GetFunctionList");
     if (get == NULL) die(dlerror(), 0);
     check(get(&t->p11), "C_GetFunctionList");
+    CK_C_INITIALIZE_ARGS args = {.flags = CKF_OS_LOCKING_OK};
+    check(t->p11->C_Initialize(&args), "C_Initialize");
 }
 
-/* A serial number is padded with blanks to its field's length. */
-static CK_SLOT_ID slot_of(const struct token *t, const char *serial) {
+/* A serial number is padded with blanks to its field's length. SoftHSM always
+ * has one more token, which is not initialised. */
+CK_SLOT_ID slot_of(const struct token *t, const char *serial) {
     CK_SLOT_ID slots[64];
     CK_ULONG n = sizeof slots / sizeof *slots;
     check(t->p11->C_GetSlotList(CK_TRUE, slots, &n), "C_GetSlotList");
     for (CK_ULONG i = 0; i < n; i++) {
         CK_TOKEN_INFO info;
         check(t->p11->C_GetTokenInfo(slots[i], &info), "C_GetTokenInfo");
-        if (memcmp(info.serialNumber, serial, strnlen(serial, sizeof info.serialNumber)) == 0) return slots[i];
+        if (info.flags & CKF_TOKEN_INITIALIZED && memcmp(info.serialNumber, serial, strnlen(serial, sizeof info.serialNumber)) == 0) return slots[i];
     }
     die("no token has this serial number", 0);
 }
@@ -84,17 +87,18 @@ CK_OBJECT_HANDLE find_one(const struct token *t, CK_ATTRIBUTE *attributes, CK_UL
     return found[0];
 }
 
+void log_in(struct token *t, CK_SLOT_ID slot, CK_FLAGS flags, struct bytes pin) {
+    check(t->p11->C_OpenSession(slot, CKF_SERIAL_SESSION | flags, NULL, NULL, &t->session), "C_OpenSession");
+    check(t->p11->C_Login(t->session, CKU_USER, pin.at, pin.n), "C_Login");
+}
+
 void open_token(const char *base, struct token *t) {
     char *text = (char *)slurp(base, "data/sks.properties").at;
     struct bytes pin = slurp(base, "sks.pin");
     if (pin.n > 0 && pin.at[pin.n - 1] == '\n') pin.n--;
     t->instance = property(text, "sks.instance");
     load(t, property(text, "sks.library"));
-    CK_C_INITIALIZE_ARGS args = {.flags = CKF_OS_LOCKING_OK};
-    check(t->p11->C_Initialize(&args), "C_Initialize");
-    CK_SLOT_ID slot = slot_of(t, property(text, "sks.token.serial"));
-    check(t->p11->C_OpenSession(slot, CKF_SERIAL_SESSION, NULL, NULL, &t->session), "C_OpenSession");
-    check(t->p11->C_Login(t->session, CKU_USER, pin.at, pin.n), "C_Login");
+    log_in(t, slot_of(t, property(text, "sks.token.serial")), 0, pin);
 
     CK_OBJECT_CLASS class = CKO_SECRET_KEY;
     CK_BYTE id[16];

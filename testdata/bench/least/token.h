@@ -26,6 +26,12 @@ void check(CK_RV rv, const char *what);
 void *memory(size_t n);
 struct bytes slurp(const char *base, const char *name);
 
+/* load loads a library and initialises it. slot_of finds the token of a serial
+ * number; "" is any. log_in opens a session and logs in as the user. */
+void load(struct token *t, const char *library);
+CK_SLOT_ID slot_of(const struct token *t, const char *serial);
+void log_in(struct token *t, CK_SLOT_ID slot, CK_FLAGS flags, struct bytes pin);
+
 /* open_token does what sks.properties and sks.pin of an install folder say, up
  * to the handle of the key. */
 void open_token(const char *base, struct token *t);

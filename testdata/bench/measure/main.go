@@ -42,6 +42,7 @@ const (
 	slowRounds  = 15
 	bulkRounds  = 15
 	peakRounds  = 15
+	keysRounds  = 11
 )
 
 func measure(ctx context.Context, s scene) error {
@@ -60,6 +61,11 @@ func measure(ctx context.Context, s scene) error {
 		return err
 	}
 	peaks.print(os.Stdout)
+	keys, err := s.keys()
+	if err != nil {
+		return err
+	}
+	keys.print(os.Stdout)
 	keep, err := s.keep()
 	if err != nil {
 		return err

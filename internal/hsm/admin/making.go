@@ -1,0 +1,69 @@
+//go:build cgo
+
+package admin
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/miekg/pkcs11"
+
+	"ssovault/internal/cryptoki"
+)
+
+// make makes an object that stays. SoftHSM (2.6) writes one attribute after the
+// other, and what breaks off leaves an object without a label. So when make
+// fails, and the session still lives, what was not there before and bears the
+// new key's id, or has neither name nor value, is removed again.
+func (s *server) make(k NewKey, make func() error) error {
+	before, err := s.session.Find()
+	if err != nil {
+		return s.fault(err, "list the objects of the token %s", s.token)
+	}
+	if err = make(); err == nil {
+		return nil
+	}
+	tidyErr := s.tidy(k, before)
+	if code, _ := cryptoki.Code(err); tidyErr == nil && !refusals[code] && s.officer() {
+		tidyErr = errors.New("it would be private, and the security officer does not see what is")
+	}
+	if tidyErr != nil {
+		return fmt.Errorf("%w; %w: %v", err, ErrPartLeft, tidyErr)
+	}
+	return err
+}
+
+// officer tells whether the security officer is logged in.
+func (s *server) officer() bool {
+	info, err := s.lib.GetSessionInfo(s.session.Handle)
+	return err == nil && info.State == ckRWSO
+}
+
+// tidy removes what a making that failed has left.
+func (s *server) tidy(k NewKey, before []pkcs11.ObjectHandle) error {
+	now, err := s.session.Find()
+	if err != nil {
+		return err
+	}
+	there := make(map[pkcs11.ObjectHandle]bool, len(before))
+	for _, object := range before {
+		there[object] = true
+	}
+	r := s.reader(0)
+	for _, object := range now {
+		if there[object] {
+			continue
+		}
+		left, is, err := r.read(object)
+		if err != nil {
+			return err
+		}
+		if is && (left.Halfway() || left.Label == k.Label && len(k.ID) > 0 && bytes.Equal(left.ID, k.ID)) {
+			if err := s.lib.DestroyObject(s.session.Handle, object); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
