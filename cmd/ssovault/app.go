@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -130,7 +131,14 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 func usage(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	if errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "" {
-		err = fmt.Errorf("unknown flag -%c", unknown.GetSpecifiedShortnames()[0]) // what follows it may be a PIN
+		letters := unknown.GetSpecifiedShortnames()
+		switch name, _, _ := strings.Cut(letters, "="); name {
+		case "config", "disableSKS": // translate leaves them where they have one
+			err = fmt.Errorf("-%s takes no value", name)
+		default:
+			first, _ := utf8.DecodeRuneInString(letters)
+			err = fmt.Errorf("unknown flag -%c", first) // what follows it may be a PIN
+		}
 	}
 	if cmd.HasParent() {
 		return fault.Wrap(fault.Usage, err, "%s", cmd.Name())

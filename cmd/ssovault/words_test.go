@@ -51,7 +51,7 @@ func TestUsage(t *testing.T) {
 	c := newConnector(t)
 	for _, args := range [][]string{
 		{"frob"}, {"--frob"}, {"-config=x"}, {"run"}, {"run", "--frob", "--", "x"}, {"get"}, {"get", "a", "b"}, {"status", "x"},
-		{"--lock-wait", "x", "status"}, {"inspect"}, {"-config", "x"}, {"unseal", "--format", "xml"}, {"unseal", "--file", "x"},
+		{"--lock-wait", "x", "status"}, {"inspect"}, {"-config", "x"}, {"-=x"}, {"-é"}, {"-disableSKS=false"}, {"unseal", "--format", "xml"}, {"unseal", "--file", "x"},
 	} {
 		o := c.run(args...)
 		if o.code != 2 || !strings.Contains(o.stderr, "ssovault: hint: ") || strings.Contains(o.stderr, "{") || strings.Contains(o.stderr, "ssovault: ssovault") {
