@@ -69,12 +69,12 @@ func (s scene) keep() (*table, error) {
 					argv = append([]string{s.path("peak")}, argv...)
 				}
 				cmd := exec.Command(argv[0], argv[1:]...)
-				cmd.Dir, cmd.Env, cmd.Stderr = s.folder, env, os.Stderr
+				cmd.Dir, cmd.Env = s.folder, env
 				begun := time.Now()
-				out, err := cmd.Output()
+				out, err := printed(cmd)
 				took[i][j] = append(took[i][j], time.Since(begun))
 				if err != nil {
-					return nil, fmt.Errorf("%q: %w", script, err)
+					return nil, err
 				}
 				if j == 0 {
 					lines := strings.Fields(string(out))

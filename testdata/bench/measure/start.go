@@ -122,11 +122,15 @@ func inTurn(rounds int, programs []program, argv func(program) []string) ([]time
 }
 
 // output runs a program and gives what it prints.
-func output(argv []string) ([]byte, error) {
-	out, err := exec.Command(argv[0], argv[1:]...).Output()
+func output(argv []string) ([]byte, error) { return printed(exec.Command(argv[0], argv[1:]...)) }
+
+// printed runs a command and gives what it prints; what it warns of is shown
+// only where it fails.
+func printed(cmd *exec.Cmd) ([]byte, error) {
+	out, err := cmd.Output()
 	var failed *exec.ExitError
 	if errors.As(err, &failed) {
-		return nil, fmt.Errorf("%q: %w\n%s", argv, err, failed.Stderr)
+		return nil, fmt.Errorf("%q: %w\n%s", cmd.Args, err, failed.Stderr)
 	}
 	return out, err
 }
