@@ -30,7 +30,9 @@ type app struct {
 	err    io.Writer
 	hidden pin.Hidden
 	helper *helper.Client
-	now    func() time.Time
+	// release gives signals back their default; see trap.
+	release func()
+	now     func() time.Time
 
 	base     string
 	lockWait time.Duration

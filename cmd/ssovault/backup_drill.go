@@ -98,9 +98,16 @@ func (a *app) drill(ctx context.Context, archive *opened, acceptSKS bool, recove
 	return token, err
 }
 
-// unpack reads all of an archive and puts ssovault's own files into a folder
-// in memory, which release removes.
-func (a *app) unpack(ctx context.Context, archive *opened, what string) (c *vault.Contents, release func() error, err error) {
+// unpack is the function unpack, with a progress bar.
+func (a *app) unpack(ctx context.Context, archive *opened, what string) (*vault.Contents, func() error, error) {
+	report, done := a.progress(what)
+	defer done()
+	return unpack(ctx, archive.Archive, report)
+}
+
+// unpack reads all of an archive, puts ssovault's own files into a folder in
+// memory, which release removes, and judges them as restore does.
+func unpack(ctx context.Context, archive *backup.Archive, report backup.Progress) (c *vault.Contents, release func() error, err error) {
 	folder, err := launch.NewScratch()
 	if err != nil {
 		return nil, nil, err
@@ -108,9 +115,7 @@ func (a *app) unpack(ctx context.Context, archive *opened, what string) (c *vaul
 	release = folder.Close
 	inside := folder.Path + "/data"
 	if err = os.Mkdir(inside, 0o700); err == nil {
-		report, done := a.progress(what)
 		c, err = archive.Own(ctx, inside, report)
-		done()
 	}
 	if err != nil {
 		return nil, nil, errors.Join(err, release())

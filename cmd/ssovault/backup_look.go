@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -163,9 +164,9 @@ func (a *app) backupVerifyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify [FILE]",
 		Short: "Read a whole backup and check every byte, without HSM",
-		Long: `Verify reads all of FILE, or of the newest in BASE/backups, and checks every file
-against the manifest; a damaged one is named. It needs no HSM. Whether the key
-still opens the backup is what drill tells.`,
+		Long: `Verify reads all of FILE, or of the newest in BASE/backups, checks every file
+against the manifest, and the settings as restore would; a damaged one is named. It
+needs no HSM. Whether the key still opens the backup is what drill tells.`,
 		Example: `  ssovault backup verify
   ssovault backup verify --identity key.txt /mnt/nas/sso.tar.zst.age`,
 		Args: cobra.MaximumNArgs(1),
@@ -176,7 +177,7 @@ still opens the backup is what drill tells.`,
 			}
 			defer archive.close()
 			report, done := a.progress("verify")
-			err = archive.Walk(cmd.Context(), nil, report)
+			err = whole(cmd.Context(), archive.Archive, report)
 			done()
 			if err != nil {
 				return fault.Wrap(fault.Unclassified, err, "%s", archive.path)
@@ -191,6 +192,16 @@ still opens the backup is what drill tells.`,
 	keys.flags(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
+}
+
+// whole reads all of an archive and makes every check that restore makes without
+// an HSM.
+func whole(ctx context.Context, archive *backup.Archive, report backup.Progress) error {
+	_, release, err := unpack(ctx, archive, report)
+	if err != nil {
+		return err
+	}
+	return release()
 }
 
 func (a *app) backupDiffCommand() *cobra.Command {

@@ -151,12 +151,14 @@ func badArchive(ctx context.Context, path string, k backup.Keys, report backup.P
 	}
 	if err == nil {
 		defer archive.Close()
-		err = archive.Walk(ctx, nil, report)
+		err = whole(ctx, archive, report)
 	}
-	if c := fault.Of(err); err != nil && c != fault.Tampered && c != fault.Malformed {
-		return nil, err
+	switch fault.Of(err) {
+	case fault.Tampered, fault.Malformed, fault.NoConfiguration, fault.FileMissing, fault.KeyStoreMissing,
+		fault.WrongInstance, fault.WrongKey, fault.MixedConfiguration:
+		return err, nil
 	}
-	return err, nil
+	return nil, err
 }
 
 // locked tells whether an archive is encrypted for somebody else.

@@ -9,11 +9,8 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"ssovault/internal/hsm/admin"
 	"ssovault/internal/owner"
@@ -50,12 +47,9 @@ func run() int {
 	if waitedFor(commandIn(args)) {
 		device.Early()
 	}
-	// A second Ctrl-C ends the program at once, whatever it waits for.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	defer stop()
-
 	a := newApp(hidden, device)
+	ctx, release := trap()
+	a.release = release
 	root := a.rootCommand()
 	root.SetArgs(args)
 	err = root.ExecuteContext(ctx)

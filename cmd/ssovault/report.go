@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"strings"
 
 	"ssovault/internal/durable"
 	"ssovault/internal/fault"
@@ -28,7 +31,7 @@ func (a *app) report(err error) int {
 		fmt.Fprintf(a.err, "ssovault: Unable to use Secure Key Storage: %v\n", err)
 		fmt.Fprintf(a.err, "ssovault: cause (%s): %v\n", cause.Letter(), cause)
 	} else {
-		fmt.Fprintf(a.err, "ssovault: %v\n", err)
+		fmt.Fprintf(a.err, "ssovault: %s\n", says(err))
 	}
 	fmt.Fprintf(a.err, "ssovault: hint: %s\n", fault.HintFor(err))
 	if cause.OfKeyStorage() || cause == fault.Unclassified {
@@ -36,6 +39,14 @@ func (a *app) report(err error) int {
 			Str("hint", fault.HintFor(err)).Err(err).Msg(message[cause.OfKeyStorage()])
 	}
 	return code
+}
+
+// says gives the text of an error. That of a context is none for an administrator.
+func says(err error) string {
+	if !errors.Is(err, context.Canceled) {
+		return err.Error()
+	}
+	return "interrupted: " + strings.TrimSuffix(err.Error(), ": "+context.Canceled.Error())
 }
 
 // warn says what an administrator will have to act on, and logs it.

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -112,12 +114,15 @@ func (a *app) start(ctx context.Context, s *session, c launch.Command, dir bool)
 			a.warn(err.Error())
 		}
 	}
-	if err := ctx.Err(); err != nil {
-		return fault.Wrap(fault.Interrupted, err, "start")
-	}
 	a.log.Info().Str("command", a.command).Str("mode", string(s.contents.Mode)).Uint64("generation", s.contents.Shared.Generation).
 		Str("path", c.Path).Msg("starting the service")
 	a.helper.Close() // or its process would be a child that the service does not know
+	// From here on a signal ends this process as it would end the service; one that
+	// came before must not be lost with the program that caught it.
+	a.release()
+	if err := ctx.Err(); err != nil {
+		return fault.Wrap(fault.Interrupted, err, "start the service")
+	}
 	if !dir {
 		return launch.Exec(c, s.plain)
 	}
@@ -139,6 +144,9 @@ type lastFailure struct {
 // gives the exit status.
 func (a *app) leaveTrace(err error, mapped int) int {
 	cause := fault.Of(err)
+	if cause == fault.Interrupted {
+		return cause.ExitCode() // whoever stopped it knows
+	}
 	if layout := a.logFile.folder; layout.Base != "" {
 		text, jsonErr := json.Marshal(lastFailure{Time: a.now().UTC(), Cause: cause.Letter(), Exit: cause.ExitCode(), Error: err.Error(), Hint: fault.HintFor(err)})
 		if jsonErr == nil {
@@ -147,7 +155,8 @@ func (a *app) leaveTrace(err error, mapped int) int {
 		if jsonErr == nil {
 			jsonErr = durable.Replace(layout.LastFailure(), append(text, '\n'))
 		}
-		if jsonErr != nil {
+		// Another start that fails at the same time leaves its own.
+		if jsonErr != nil && !errors.Is(jsonErr, fs.ErrExist) && !errors.Is(jsonErr, fs.ErrNotExist) {
 			a.warn("the failure could not be recorded: " + jsonErr.Error())
 		}
 	}

@@ -136,16 +136,29 @@ func (a *Archive) Own(ctx context.Context, dir string, report Progress) (*vault.
 		return nil, fault.Wrap(durable.Cause(err), err, "open %s", dir)
 	}
 	defer root.Close()
-	err = a.Walk(ctx, func(e Entry) (io.WriteCloser, error) {
+	sink := func(e Entry) (io.WriteCloser, error) {
 		if e.Folder || vault.OwnName(e.Name) == "" {
 			return nil, nil
 		}
 		return newExtracted(root, e)
-	}, report)
-	if err != nil {
+	}
+	if err := a.walkAnyhow(ctx, sink, func() error { return a.removeOwn(root) }, report); err != nil {
 		return nil, err
 	}
 	return a.judge(dir)
+}
+
+// removeOwn empties a folder of what Own has written so far.
+func (a *Archive) removeOwn(root *os.Root) error {
+	for _, e := range a.Manifest.Entries {
+		if vault.OwnName(e.Name) == "" {
+			continue
+		}
+		if err := root.Remove(e.Name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fault.Wrap(durable.Cause(err), err, "write data/%s anew", e.Name)
+		}
+	}
+	return nil
 }
 
 // maxOwn bounds what goes into memory: two sealed files of 16 MiB and their

@@ -109,6 +109,9 @@ func (m Manifest) encode() ([]byte, error) {
 
 // parseManifest reads a manifest strictly.
 func parseManifest(b []byte) (m Manifest, err error) {
+	if err := fewEnough(b); err != nil {
+		return m, err
+	}
 	var head struct{ Version int }
 	if err := json.Unmarshal(b, &head); err != nil {
 		return m, hostile("its manifest is not JSON: %v", err)
@@ -128,6 +131,29 @@ func parseManifest(b []byte) (m Manifest, err error) {
 	return m, m.check()
 }
 
+// fewEnough makes sure of maxEntries before an entry is allocated: an empty one
+// takes fifty times the bytes that it has in JSON.
+func fewEnough(b []byte) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	for objects := 0; ; {
+		token, err := d.Token()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return hostile("its manifest is not JSON: %v", err)
+		case token == json.Delim('{') || token == json.Delim('['):
+			if objects++; objects > maxEntries+4 { // the manifest itself, its key, the list
+				return tooMany()
+			}
+		}
+	}
+}
+
+func tooMany() error {
+	return fault.New(fault.Malformed, "the backup holds more than the %d files and folders that it may", maxEntries)
+}
+
 // check makes sure that the manifest is one that ssovault writes. It is the
 // same check in both directions: what could not be restored is not archived.
 func (m Manifest) check() error {
@@ -145,7 +171,7 @@ func (m Manifest) check() error {
 	case m.Mode == vault.ModeClear && m.SaveID != "":
 		return hostile("its manifest has a save-id and no key")
 	case len(m.Entries) > maxEntries:
-		return fault.New(fault.Malformed, "the backup holds more than the %d files and folders that it may", maxEntries)
+		return tooMany()
 	}
 	if m.Mode == vault.ModeSealed {
 		if err := (sks.Mark{Generation: m.Generation, SaveID: m.SaveID}).Check(); err != nil {

@@ -50,8 +50,9 @@ type span struct {
 // or it has no such parts.
 //
 // One that is encrypted is not split: to find the parts, much of it would have to
-// be decrypted twice.
-func (a *Archive) wholeInParts(m *meter, least int64) bool {
+// be decrypted twice. The sink is asked by several goroutines, for each entry
+// once.
+func (a *Archive) wholeInParts(sink Sink, m *meter, least int64) bool {
 	readers := workers()
 	if readers < 2 || a.Encrypted {
 		return false
@@ -64,13 +65,13 @@ func (a *Archive) wholeInParts(m *meter, least int64) bool {
 	group.SetLimit(readers)
 	m = &meter{ctx: ctx, report: m.report, total: m.total}
 	for _, s := range spans {
-		group.Go(func() error { return a.part(s, m) })
+		group.Go(func() error { return a.part(s, sink, m) })
 	}
 	return group.Wait() == nil
 }
 
 // part reads one part.
-func (a *Archive) part(s span, m *meter) error {
+func (a *Archive) part(s span, sink Sink, m *meter) error {
 	z := newUnframes(io.NewSectionReader(a.file, s.from.at, s.to.at-s.from.at), a.in.mem, 1)
 	defer z.Close()
 	z.ours = true
@@ -84,7 +85,7 @@ func (a *Archive) part(s span, m *meter) error {
 			return errors.New("another manifest")
 		}
 	}
-	bad, err := r.walk(s.from.entry, s.to.entry, nil, m)
+	bad, err := r.walk(s.from.entry, s.to.entry, sink, m)
 	switch {
 	case err != nil:
 		return err

@@ -99,17 +99,10 @@ func readError(err error, what string) error {
 type Sink func(Entry) (io.WriteCloser, error)
 
 // Walk reads all of the archive, which must be exactly what its manifest says,
-// and gives each file to the sink. What a sink was given counts only when Walk
-// returns nil. Causes as Open.
-//
-// Without a sink nobody minds the order: several parts are read at a time. Only
-// an archive that is not whole is then read from its beginning, to be refused in
-// the words that fit it.
+// and gives each file to the sink, in order. What a sink was given counts only
+// when Walk returns nil. Causes as Open.
 func (a *Archive) Walk(ctx context.Context, sink Sink, report Progress) error {
-	m := &meter{ctx: ctx, report: report, total: a.Manifest.Total()}
-	if sink == nil && a.wholeInParts(m, leastPart) {
-		return nil
-	}
+	m := a.meter(ctx, report)
 	bad, err := a.entries.walk(0, len(a.Manifest.Entries), sink, m)
 	if err == nil {
 		err = a.entries.end()
@@ -118,4 +111,22 @@ func (a *Archive) Walk(ctx context.Context, sink Sink, report Progress) error {
 		return damaged(err, "%s is not what was backed up", strings.Join(bad, ", "))
 	}
 	return err
+}
+
+// walkAnyhow is Walk for whom the order does not matter: several parts are read
+// at a time. Only an archive that is not whole is then read from its beginning,
+// to be refused in the words that fit it; before that, again takes back what the
+// sink was given.
+func (a *Archive) walkAnyhow(ctx context.Context, sink Sink, again func() error, report Progress) error {
+	if a.wholeInParts(sink, a.meter(ctx, report), leastPart) {
+		return nil
+	}
+	if err := again(); err != nil {
+		return err
+	}
+	return a.Walk(ctx, sink, report)
+}
+
+func (a *Archive) meter(ctx context.Context, report Progress) *meter {
+	return &meter{ctx: ctx, report: report, total: a.Manifest.Total()}
 }

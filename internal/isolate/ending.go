@@ -11,7 +11,8 @@ import (
 	"ssovault/internal/fault"
 )
 
-// explain ends the process and says how it failed. Cause Unreachable always.
+// explain ends the process and says how it failed. Cause Unreachable, or
+// Interrupted where the caller gave up.
 func (p *Process) explain(ctx context.Context, c Call, err error) error {
 	if ctx.Err() != nil {
 		p.leave()
@@ -22,6 +23,8 @@ func (p *Process) explain(ctx context.Context, c Call, err error) error {
 		return fault.New(fault.Unreachable, "%s: %s", c.Doing, fmt.Sprintf(format, args...))
 	}
 	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return fault.Wrap(fault.Interrupted, ctx.Err(), "%s", c.Doing)
 	case ctx.Err() != nil:
 		e := fail("given up before the PKCS#11 library answered")
 		e.Err = ctx.Err()

@@ -53,8 +53,9 @@ type Call struct {
 
 // Do asks, and reads the answer into resp, until the deadline or the end of ctx.
 // A process that fails in any way is killed: cause Unreachable, then and at
-// every further call. At the end of ctx it may finish its call, for a few seconds. Other errors are those of the library, and resp is read
-// with them. The caller wipes the payload.
+// every further call. When ctx is cancelled it may finish its call, for a few
+// seconds: cause Interrupted. Other errors are those of the library, and resp is
+// read with them. The caller wipes the payload.
 func (p *Process) Do(ctx context.Context, c Call, resp Message) (payload []byte, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

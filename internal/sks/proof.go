@@ -90,11 +90,19 @@ func (p Proof) Check(ctx context.Context, s Sealer) error {
 
 // Verdict tells why s refused to open subject: it opens the proof, seals and
 // opens something fresh, and opens the proof again. The answer is an error of
-// cause Tampered, WrongKey, NoGCM or Unreachable.
+// cause Tampered, WrongKey, NoGCM, Unreachable or Interrupted.
 func Verdict(ctx context.Context, s Sealer, p Proof, subject string, refusal error) error {
 	if !errors.Is(refusal, ErrRefused) {
 		return refusal
 	}
+	found := verdict(ctx, s, p, subject, refusal)
+	if err := ctx.Err(); err != nil { // what failed at the end of ctx proves nothing
+		return fault.Wrap(fault.Interrupted, err, "open %s", subject)
+	}
+	return found
+}
+
+func verdict(ctx context.Context, s Sealer, p Proof, subject string, refusal error) error {
 	var first, second error
 	if p.Box != nil {
 		first = p.Check(ctx, s)
