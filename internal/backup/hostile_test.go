@@ -125,6 +125,17 @@ func unpackInto(dir string, archive []byte) error {
 	return err
 }
 
+// ownInto is what verify does.
+func ownInto(dir string, archive []byte) error {
+	a, err := Open(bytes.NewReader(archive), int64(len(archive)), Keys{})
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	_, err = a.Own(context.Background(), dir, nil)
+	return err
+}
+
 func TestWholesome(t *testing.T) {
 	dir := t.TempDir()
 	if err := unpackInto(dir, wholesome().bytes(t)); err != nil {
@@ -182,6 +193,12 @@ var hostileRows = []struct {
 	text  string // what it is refused for
 	cause fault.Cause
 }{
+	{"a manifest that would take a gigabyte", func(d *draft) {
+		d.text = []byte(`{"version":1,"files":[` + strings.Repeat("{},", maxEntries+10) + `{}]}`)
+	}, "more than the 65536 files", 0},
+	{"a manifest that is deep", func(d *draft) {
+		d.text = []byte(`{"version":1,"files":` + strings.Repeat("[", 9000) + strings.Repeat("]", 9000) + `}`)
+	}, "its manifest", 0},
 	{"a link out", replaced(func(h *tar.Header) { h.Typeflag, h.Linkname = tar.TypeSymlink, "/etc/passwd" }), `"data/cache/users.sql" is a link to "/etc/passwd"`, 0},
 	{"a link within", replaced(func(h *tar.Header) { h.Typeflag, h.Linkname = tar.TypeSymlink, "shared.properties" }), "is a link", 0},
 	{"a hard link", replaced(func(h *tar.Header) { h.Typeflag, h.Linkname = tar.TypeLink, "/etc/shadow" }), "is a link", 0},
@@ -333,6 +350,10 @@ func TestHostile(t *testing.T) {
 			}
 			if err == nil || !strings.Contains(err.Error(), row.text) || fault.Of(err) != cause {
 				t.Errorf("%v (%v), want %q (%v)", err, fault.Of(err), row.text, cause)
+			}
+			// Verify writes nothing that could fill a disk.
+			if err := ownInto(t.TempDir(), d.bytes(t)); err == nil || fault.Of(err) != cause && cause != fault.DiskFull {
+				t.Errorf("verify: %v (%v), want %v", err, fault.Of(err), cause)
 			}
 			var names []string
 			_ = filepath.WalkDir(outer, func(path string, e fs.DirEntry, err error) error {

@@ -77,6 +77,7 @@ func Exec(c Command, p vault.Plain) error {
 		handed = append(handed, one.variable+"=/proc/self/fd/"+strconv.Itoa(fd))
 	}
 	p.Wipe()
+	ignoreAgain()
 	err := syscall.Exec(c.Path, c.Argv, WithEnv(c.Env, handed))
 	return fault.Wrap(execCause(err), err, "run %s", c.Path)
 }

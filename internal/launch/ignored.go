@@ -1,0 +1,33 @@
+//go:build cgo
+
+package launch
+
+/*
+#include <signal.h>
+#include <stddef.h>
+
+// Before main, and so before the Go runtime takes signals over: which ones
+// whoever started this process had ignored.
+static unsigned char ignored[65];
+
+__attribute__((constructor)) static void note_ignored(void)
+{
+	struct sigaction action;
+	for (int n = 1; n < 65; n++)
+		ignored[n] = sigaction(n, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+// The settings that a program inherits across exec.
+static void ignore_again(void)
+{
+	for (int n = 1; n < 65; n++)
+		if (ignored[n])
+			signal(n, SIG_IGN);
+}
+*/
+import "C"
+
+// ignoreAgain ignores the signals that were ignored when this process began, for
+// the command that it becomes: systemd starts services with SIGPIPE ignored, and
+// the Go runtime, which handles it, would leave them with the default.
+func ignoreAgain() { C.ignore_again() }
