@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 	"ssovault/internal/encp"
 	"ssovault/internal/fault"
 	"ssovault/internal/hsm"
+	"ssovault/internal/properties"
 	"ssovault/internal/recovery"
 	"ssovault/internal/vault"
 )
@@ -72,16 +74,40 @@ func inspect(out io.Writer, path string, file *os.File, asJSON bool) error {
 	if x, err := hsm.ParseExported(b); err == nil {
 		return inspectExported(out, x, asJSON)
 	}
-	if share, err := recovery.ParseShare(b); err == nil {
+	share, notShare := recovery.ParseShare(b)
+	if notShare == nil {
 		defer share.Wipe()
 		return inspectShare(out, share, asJSON)
 	}
 	if plain, ok := vault.Readable(path, b); ok {
-		_, err := out.Write(plain)
+		return inspectPlain(out, plain, asJSON)
+	}
+	// What says itself what it is, is told what is wrong with it.
+	switch {
+	case bytes.HasPrefix(b, []byte("ssovault exported key")):
+		_, err := hsm.ParseExported(b)
+		return fault.Wrap(fault.Malformed, err, "%s", path)
+	case bytes.HasPrefix(b, []byte("ssovault recovery share")):
+		return fault.Wrap(fault.Malformed, notShare, "%s", path)
+	case bytes.HasPrefix(b, []byte("ssovault sealed file")):
+		return fault.Wrap(fault.Malformed, notSealed, "%s", path)
+	}
+	return fault.New(fault.Malformed, "%s is no file of ssovault", path).
+		With("inspect shows sealed files, backups, exported keys, shares, sks.properties, and the files in run/")
+}
+
+// inspectPlain shows a file that holds no secret: JSON as it is, properties as
+// they are, or as a flat object.
+func inspectPlain(out io.Writer, b []byte, asJSON bool) error {
+	if !asJSON || json.Valid(b) {
+		_, err := out.Write(b)
 		return err
 	}
-	return &fault.Error{Op: path, Cause: fault.Malformed, Err: notSealed,
-		Advice: "inspect shows sealed files, backups, exported keys, shares, sks.properties, and the files in run/"}
+	set, err := properties.Parse(b)
+	if err != nil {
+		return err
+	}
+	return printJSON(out, flat(set))
 }
 
 func inspectSealed(out io.Writer, f encp.File, asJSON bool) error {

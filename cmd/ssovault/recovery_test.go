@@ -355,10 +355,17 @@ func TestRecoveryFileAlone(t *testing.T) {
 		for _, file := range lost {
 			s.removeData(file)
 		}
-		for _, args := range [][]string{{"recovery", "status"}, {"status"}, {"doctor"}, {"run", "--", "/bin/true"}} {
+		looks := [][]string{{"recovery", "status"}, {"status"}, {"doctor"}, {"run", "--", "/bin/true"}}
+		for _, args := range looks {
 			o := s.run(args...)
 			if o.code != 11 && o.code != 12 || !strings.Contains(o.stdout+o.stderr, "ssovault recovery open") || strings.Contains(o.stdout, "nobody can") {
 				t.Errorf("%s is lost: %v: exit %d\n%s%s", name, args, o.code, o.stdout, o.stderr)
+			}
+		}
+		s.edit("recovery.age", func([]byte) []byte { return []byte("garbage") })
+		for _, args := range looks {
+			if o := s.run(args...); strings.Contains(o.stdout+o.stderr, "brings the settings back") || strings.Contains(o.stdout, "whoever") {
+				t.Errorf("%s is lost and the recovery file is none: %v\n%s%s", name, args, o.stdout, o.stderr)
 			}
 		}
 	}

@@ -31,6 +31,10 @@ const signatureDomain = "ssovault recovery file 1\n"
 // magic begins every binary age file.
 const magic = "age-encryption.org/v1\n"
 
+// Begins tells whether it begins as a recovery file does; what follows only its
+// identity tells.
+func Begins(b []byte) bool { return bytes.HasPrefix(b, []byte(magic)) }
+
 // Save is the save that a recovery file is of.
 type Save struct {
 	Instance   string

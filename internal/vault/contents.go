@@ -9,6 +9,7 @@ import (
 	"ssovault/internal/encp"
 	"ssovault/internal/fault"
 	"ssovault/internal/properties"
+	"ssovault/internal/recovery"
 )
 
 // Mode is how a data folder keeps its settings.
@@ -137,7 +138,7 @@ func (v view) orRecovery(err error) error {
 	if cause != fault.NoConfiguration && cause != fault.FileMissing {
 		return err
 	}
-	if path, pathErr := v.path(RecoveryFile); pathErr != nil || path == "" {
+	if b, readErr := v.read(RecoveryFile, recovery.MaxFile); readErr != nil || !recovery.Begins(b) {
 		return err
 	}
 	return fault.Wrap(cause, err, "").(*fault.Error).

@@ -165,6 +165,9 @@ func (f *Folder) Recovery(c *Contents) (*recovery.Public, RecoveryState, error) 
 		found = hexDigest(b)
 	}
 	who, state, err := c.Recovery(found)
+	if state == RecoveryUnknown && !recovery.Begins(b) {
+		state = RecoveryOff
+	}
 	if err == nil && who != nil && readErr != nil && !errors.Is(readErr, fs.ErrNotExist) {
 		err = readErr
 	}
