@@ -199,10 +199,12 @@ func TestConfigGivesTheTerminalBack(t *testing.T) {
 	}
 }
 
-// A fresh start that fails leaves no copy of what is still in data/.
+// A fresh start that fails leaves no copy of what is still in data/; one that
+// does not keeps all of it in one place.
 func TestStartAfreshThatFails(t *testing.T) {
 	c := newConnector(t)
 	c.configure()
+	c.must("recovery", "init", "--generate", "-o", filepath.Join(c.dir, "identity"))
 	c.removeData("sks.properties")
 	args := []string{"-config", "-answers", c.bring("afresh", []byte(c.answers()+"start_afresh=y\n"))}
 	before := c.tree()

@@ -7,10 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"ssovault/internal/durable"
 	"ssovault/internal/fault"
@@ -74,17 +72,20 @@ func (s *Save) secondWay(mark sks.Mark, plain Plain) ([]byte, error) {
 
 // keepStray keeps a recovery file that the save removes although nobody asked
 // for it: somebody may have put it there alone, to open it, and then configured
-// the folder. One that has a second name is kept already.
+// the folder. One that lies in a kept folder is kept already.
 func (f *Folder) keepStray(s Save) error {
-	info, err := os.Lstat(f.Data(RecoveryFile))
-	if errors.Is(err, fs.ErrNotExist) || err == nil && s.DropRecovery {
-		return nil
+	there, err := durable.Exists(f.Data(RecoveryFile))
+	if err != nil || !there || s.DropRecovery {
+		return err
 	}
+	copies, err := filepath.Glob(f.Data("") + string(BeforeConfig) + "*/" + RecoveryFile)
 	if err != nil {
-		return fault.Wrap(durable.Cause(err), err, "look at data/%s", RecoveryFile)
+		return err
 	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Nlink > 1 {
-		return nil
+	for _, path := range copies {
+		if same, err := sameContent(path, f.Data(RecoveryFile)); err != nil || same {
+			return err
+		}
 	}
 	kept, err := f.makeKept("data"+string(BeforeConfig), s.Now)
 	if err != nil {
