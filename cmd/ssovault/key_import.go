@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +21,7 @@ import (
 type importOptions struct {
 	generateOptions
 	wrapFlags
+	keepID string // in hexadecimal
 }
 
 // importReport is what key import prints.
@@ -45,16 +48,25 @@ The label is the file's, unless --label gives another. The attributes are those 
 file are only shown, since nothing in it vouches for them. A key of that label with the
 same KCV that is there already is left as it is: "already present", exit 0.
 
+The key gets a new id, or that of --id: a folder finds its sealing key by the id that
+'ssovault key show' tells of the key that was exported. An id that a key has already, and
+a key that is there under another id, are refused.
+
 ` + lettersHelp,
 		Example: `  ssovault key import payments.key --token hsm2 --unwrap KEK1
-  ssovault key import payments.key --token hsm2 --unwrap KEK1 --label payments-old --attributes D`,
+  ssovault key import payments.key --token hsm2 --unwrap KEK1 --label payments-old --attributes D
+  ssovault key import sealing.key --token hsm2 --unwrap KEK1 --id 93b541c3b823cdd21a982df8e8599c33`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("id") && o.keepID == "" {
+				return fault.New(fault.Usage, "--id is empty").With("say the id in hexadecimal, or leave --id away for a new one")
+			}
 			return a.importKey(cmd.Context(), args[0], o)
 		},
 	}
 	o.generateOptions.register(c)
 	o.registerAttributes(c)
+	c.Flags().StringVar(&o.keepID, "id", "", "the CKA_ID, in `hexadecimal`, that the key is to have (default a new one)")
 	o.wrapFlags.register(c, "unwrap", "`label` of the key to unwrap with")
 	return c
 }
@@ -93,6 +105,9 @@ func (a *app) importKey(ctx context.Context, path string, o importOptions) error
 	}
 	o.kind, o.bits = string(x.Type), x.Bits
 	k, err := o.newKey(true)
+	if err == nil && o.keepID != "" {
+		k.ID, err = parseID(o.keepID)
+	}
 	if err != nil {
 		return err
 	}
@@ -104,7 +119,10 @@ func (a *app) importKey(ctx context.Context, path string, o importOptions) error
 	}
 	made, err := d.store(ctx, &k, func(v *visit) (made admin.Key, err error) {
 		r.Token, r.Serial = v.token.Label, v.token.Serial
-		if made, r.Present, err = v.present(ctx, k.Label, x.KCV); err != nil || r.Present {
+		if made, r.Present, err = v.present(ctx, k.Label, x.KCV); err == nil && o.keepID != "" {
+			err = v.keepsID(ctx, k, made, r.Present)
+		}
+		if err != nil || r.Present {
 			return made, err
 		}
 		wrapper, err := v.wrapper(ctx, o.wrapFlags)
@@ -162,4 +180,36 @@ func (v *visit) present(ctx context.Context, label string, kcv hsm.KCV) (k admin
 			With("nothing was stored; take another label, or make sure which key that is")
 	}
 	return k, false, v.absent(ctx, label)
+}
+
+// maxID is the most bytes that an id may have; ours have 16.
+const maxID = 64
+
+// parseID reads --id.
+func parseID(s string) ([]byte, error) {
+	id, err := hex.DecodeString(s)
+	if err != nil || len(id) > maxID {
+		return nil, fault.New(fault.Usage, "--id %q: it is 1 to %d bytes in hexadecimal", s, maxID).With("'ssovault key show' tells the id of a key")
+	}
+	return id, nil
+}
+
+// keepsID refuses the id of a key that is wanted where another key has it, or
+// where the key is there under another one.
+func (v *visit) keepsID(ctx context.Context, k admin.NewKey, there admin.Key, present bool) error {
+	if present {
+		if slices.Equal(there.ID, k.ID) {
+			return nil
+		}
+		return fault.New(fault.Usage, "the token %s has the key %q under another id, %x", oneLine(v.token.String()), k.Label, there.ID).
+			With("nothing was stored; remove that one first where nothing needs it: 'ssovault key delete', of a sealing key 'ssovault key retire'")
+	}
+	all, err := v.Keys(ctx, "", false)
+	for _, one := range all {
+		if err == nil && slices.Equal(one.ID, k.ID) {
+			err = fault.New(fault.Usage, "the token %s has a key of that id: %s", oneLine(v.token.String()), one).
+				With("nothing was stored; whoever looks for the key by its id would find two")
+		}
+	}
+	return err
 }
