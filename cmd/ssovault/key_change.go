@@ -57,7 +57,7 @@ not named of a key that has it, is said, and the label has to be typed, or --yes
 // changes says which attributes are to be set and cleared, and refuses by name
 // those that cannot be.
 func changes(k admin.Key, want hsm.Attributes) (on, off hsm.Attributes, err error) {
-	const kept = hsm.Private | hsm.Modifiable | hsm.Sensitive | hsm.TrustedWrapOnly | hsm.Trusted
+	const kept = hsm.Private | hsm.Modifiable | hsm.Sensitive | hsm.TrustedWrapOnly | hsm.Trusted | hsm.Past
 	on, off = want&^k.Attributes, k.Attributes&^want&^kept
 	closed := on & (hsm.Private | hsm.Modifiable | hsm.Extractable)
 	switch {
