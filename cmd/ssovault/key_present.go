@@ -10,7 +10,8 @@ import (
 )
 
 // already tells whether the key that is to be entered is in the token, before
-// anybody types a component. Another key of its label is refused (cause Usage).
+// anybody types a component. Another key of its label is refused (cause Usage),
+// and so is one that is not trusted where a trusted wrapper is wanted.
 // Without a KCV that is wanted people compare the one of the key that is there.
 func (d *desk) already(ctx context.Context, k admin.NewKey, want *hsm.KCV) (t admin.Token, is admin.Key, present bool, err error) {
 	var there []admin.Key
@@ -30,6 +31,9 @@ func (d *desk) already(ctx context.Context, k admin.NewKey, want *hsm.KCV) (t ad
 	case len(there) > 1:
 		return t, is, false, fault.New(fault.Usage, "the token %s has %d keys %q", token, len(there), k.Label).
 			With("nothing was stored; take another label, or delete those that are not meant: 'ssovault key delete --id'")
+	case k.Attributes.Has(hsm.Trusted) && !is.Attributes.Has(hsm.Trusted) && (want == nil || is.KCV == "" || is.KCV == want.String()):
+		return t, is, false, fault.New(fault.Usage, "the token %s has a key %s, KCV %s, that is not trusted: it lacks %s", token, is, reportOf(is).check(), hsm.Trusted.Names()).
+			With("nothing was stored; delete that key first: 'ssovault key delete', with the user's PIN; then enter the components again")
 	case is.KCV == "":
 		d.warn(fmt.Sprintf("the token %s tells no KCV of the key %s: whether it is the one of these components cannot be seen", token, is))
 	case want != nil && is.KCV != want.String():
