@@ -78,7 +78,7 @@ func (a *app) readExported(path string) (x hsm.Exported, err error) {
 		b, err = io.ReadAll(io.LimitReader(a.in, hsm.MaxExported+1))
 		err = fault.Wrap(durable.Cause(err), err, "read standard input")
 	} else {
-		b, err = readGiven(path, hsm.MaxExported)
+		b, err = given(durable.Read(path, hsm.MaxExported))
 	}
 	if err != nil {
 		return x, err
