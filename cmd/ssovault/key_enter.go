@@ -165,7 +165,7 @@ func (a *app) enterKey(cmd *cobra.Command, o enterOptions) error {
 		err = key.Check(*want)
 	} else {
 		var same bool
-		if same, err = a.sameOnSheets(ctx, fmt.Sprintf("The KCV of the key is %s", kcv)); err == nil && !same {
+		if same, err = a.sameOnSheets(ctx, fmt.Sprintf("The KCV of the key is %s", kcv), kcv.String()); err == nil && !same {
 			err = fault.New(fault.Interrupted, "the KCV was not confirmed: nothing was stored")
 		}
 	}
