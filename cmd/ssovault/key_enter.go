@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -46,7 +47,8 @@ a block with its two check digits is checked at once, and without them the KCV c
 component as a whole. Each custodian compares his KCV, and all compare that of the key.
 
 --component FILE takes a component from a file each, which nobody else may read (0600): the
-component, then its KCV, a line each. Standard input that is no terminal is read the same way. Then --kcv says the KCV that
+component, then its KCV, a line each; or the text of his sheet as 'ssovault key components'
+wrote it. Standard input that is no terminal is read as such lines. Then --kcv says the KCV that
 the key must have; on a terminal it is shown and confirmed.
 
 Nothing is stored before all is right. --as so makes a wrapper that is trusted
@@ -154,7 +156,7 @@ func (a *app) enterKey(cmd *cobra.Command, o enterOptions) error {
 	}
 	key, err := hsm.Combine(parts)
 	if err != nil {
-		return err
+		return o.from(err)
 	}
 	defer key.Wipe()
 	kcv, err := key.KCV()
@@ -208,6 +210,9 @@ func (a *app) take(ctx context.Context, o enterOptions, t hsm.KeyType, bits int)
 	if len(b) == 0 {
 		return nil, fault.New(fault.Usage, "standard input holds no component")
 	}
+	if hsm.IsSheet(b) {
+		return nil, fault.New(fault.Usage, "standard input holds a sheet").With("name each custodian's sheet with --component FILE")
+	}
 	parts, err := hsm.ParseLines(t, bits, b)
 	if err == nil && o.count != 0 && o.count != len(parts) {
 		err = fault.New(fault.Usage, "--count %d, but %d components came", o.count, len(parts))
@@ -230,7 +235,7 @@ func fromFiles(files []string, t hsm.KeyType, bits int) (all []hsm.Component, er
 		if err != nil {
 			return all, err
 		}
-		parts, err := hsm.ParseLines(t, bits, b)
+		parts, err := inFile(t, bits, b)
 		secret.Wipe(b)
 		all = append(all, parts...)
 		if err == nil && len(parts) != 1 {
@@ -241,6 +246,33 @@ func fromFiles(files []string, t hsm.KeyType, bits int) (all []hsm.Component, er
 		}
 	}
 	return all, nil
+}
+
+// inFile reads what stands in a custodian's file: lines, or his sheet as it is.
+func inFile(t hsm.KeyType, bits int, b []byte) ([]hsm.Component, error) {
+	switch {
+	case hsm.IsSheet(b):
+		one, err := hsm.ParseSheet(t, bits, b)
+		if err != nil {
+			return nil, err
+		}
+		return []hsm.Component{one}, nil
+	case bytes.HasPrefix(b, []byte("<")):
+		return nil, fault.New(fault.Usage, "it is a drawing or a page, not a component: name the sheet that ends in .txt, or a file with the component on one line and its KCV on the next")
+	}
+	return hsm.ParseLines(t, bits, b)
+}
+
+// from says which file a component came from, where files were named.
+func (o enterOptions) from(err error) error {
+	var all []string
+	for i, path := range o.files {
+		all = append(all, fmt.Sprintf("component %d from %s", i+1, path))
+	}
+	if len(all) == 0 {
+		return err
+	}
+	return fmt.Errorf("%s: %w", joined(all), err)
 }
 
 // openComponent is what to do about a component in a file that others can read.
