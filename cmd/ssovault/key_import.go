@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -43,7 +44,8 @@ func (a *app) keyImportCommand() *cobra.Command {
 The KCV of WRAPPER is compared with the file's, then the key is unwrapped into the session
 and its KCV compared; only then is it stored. FILE may be - for standard input.
 
-The label is the file's, unless --label gives another. The attributes are those of
+The label is the file's, unless --label says it. Nothing proves the one in the file: on a
+terminal it is to be confirmed, else there is a warning, unless --label is given. The attributes are those of
 --attributes, by default as a sealing key has them: E and D, not extractable. Those in the
 file are only shown, since nothing in it vouches for them. A key of that label with the
 same KCV that is there already is left as it is: "already present", exit 0.
@@ -100,6 +102,9 @@ func (a *app) importKey(ctx context.Context, path string, o importOptions) error
 	}
 	if o.label == "" {
 		if err := o.name([]string{x.Label}); err != nil {
+			return err
+		}
+		if err := a.takeLabel(ctx, path, x); err != nil {
 			return err
 		}
 	}
@@ -163,6 +168,17 @@ func (a *app) importKey(ctx context.Context, path string, o importOptions) error
 	}
 	_, err = fmt.Fprintf(a.out, "attributes in the file, not taken: %s\n", r.Exported.Attributes)
 	return err
+}
+
+// takeLabel says that the label is the file's own word, which a person confirms
+// where one sits. Cause Interrupted where it is not confirmed.
+func (a *app) takeLabel(ctx context.Context, path string, x hsm.Exported) error {
+	what := fmt.Sprintf("the label %q stands in %s, and nothing proves it: whoever altered the file could make its digest fit", x.Label, path)
+	if !a.attended() {
+		a.warn(what + "; --label says which key is meant")
+		return nil
+	}
+	return a.confirm(ctx, false, strings.ToUpper(what[:1])+what[1:]+". Is that the key that is meant, KCV "+x.KCV.String())
 }
 
 // present tells whether the key is there already; another one of its label is
