@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"slices"
 
 	"ssovault/internal/fault"
@@ -9,8 +10,10 @@ import (
 	"ssovault/internal/hsm/admin"
 )
 
-// receive brings a key into the second token, and tells what became of it.
-func (d *desk) receive(ctx context.Context, k onItsWay, peer identity, replicable bool) (state string, err error) {
+// receive brings a key into the second token, and tells what became of it, and
+// under which other id it is there already. A sealing key under another id is
+// refused (cause WrongKey): files name their key by its id.
+func (d *desk) receive(ctx context.Context, k onItsWay, peer identity, replicable bool) (state, otherID string, err error) {
 	n := admin.NewKey{ID: k.ID, Label: k.Label, Type: hsm.KeyType(k.Type), Bits: int(k.Bits)}
 	n.Attributes = replicaAttributes(k.Attributes, replicable)
 	_, err = d.store(ctx, &n, func(v *visit) (made admin.Key, err error) {
@@ -23,10 +26,17 @@ func (d *desk) receive(ctx context.Context, k onItsWay, peer identity, replicabl
 			if len(there) == 1 && there[0].KCV == "" && slices.Equal(there[0].ID, k.ID) {
 				return made, nil // the token tells no check value of keys that were unwrapped
 			}
-			if len(there) > 1 || there[0].KCV != k.KCV {
+			switch {
+			case len(there) > 1 || there[0].KCV != k.KCV:
 				state = stateOther
 				err = fault.New(fault.WrongKey, "the token %s has another key %q", oneLine(v.token.String()), k.Label).
 					With("nothing was done to it; look at both with 'ssovault hsm compare', and delete the one that is not meant")
+			case !slices.Equal(there[0].ID, k.ID):
+				state, otherID = stateOtherID, hex.EncodeToString(there[0].ID)
+				if notSealing(k.Label) != nil {
+					err = fault.New(fault.WrongKey, "the token %s has the sealing key %q under another id, %s, not %x: a folder whose files need that key finds none there", oneLine(v.token.String()), k.Label, otherID, k.ID).
+						With("nothing was done to it; where no file needs it under that id, 'ssovault key retire " + otherID + " --token " + v.token.Serial + "' removes it; then replicate again")
+				}
 			}
 			return made, err
 		}
@@ -45,7 +55,7 @@ func (d *desk) receive(ctx context.Context, k onItsWay, peer identity, replicabl
 		state = stateReplicated
 		return made, err
 	})
-	return state, err
+	return state, otherID, err
 }
 
 // replicaAttributes are those of the copy.

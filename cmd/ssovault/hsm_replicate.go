@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -48,6 +49,7 @@ type replicateOptions struct {
 const (
 	stateReplicated = "replicated"
 	statePresent    = "already present"
+	stateOtherID    = "present under another id"
 	stateOther      = "another key has that label"
 )
 
@@ -57,6 +59,8 @@ type replicaReport struct {
 	ID    string `json:"id"`
 	KCV   string `json:"kcv"`
 	State string `json:"state"`
+	// OtherID is that of the same key in the second token, where it is another.
+	OtherID string `json:"other_id,omitempty"`
 }
 
 // replicateReport is what hsm replicate prints.
@@ -79,6 +83,7 @@ func (a *app) hsmReplicateCommand() *cobra.Command {
 which the first must trust ('ssovault hsm identity'), and unwraps it there, with its label
 and its id. The KCVs are compared. A key that is there already is left as it is, so the
 command may be given again at any time; a key that is made or changed later is not followed.
+A sealing key that is there under another id is refused: its folder would not find it.
 
 Without --key all keys go that leave under trusted keys only. A key that is not extractable
 is refused: it moves by the device's own cloning. In the second token the keys are not
@@ -120,7 +125,7 @@ func (r *replicateReport) print(a *app, asJSON bool) error {
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "LABEL\tKCV\tSTATE")
 	for _, k := range r.Keys {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", oneLine(k.Label), k.KCV, k.State)
+		fmt.Fprintf(w, "%s\t%s\t%s\n", oneLine(k.Label), k.KCV, strings.TrimSpace(k.State+" "+k.OtherID))
 	}
 	return w.Flush()
 }
@@ -154,14 +159,14 @@ func (a *app) replicate(ctx context.Context, o replicateOptions) (*replicateRepo
 	defer d.end()
 	var first error
 	for _, k := range keys {
-		state, err := d.receive(ctx, k, peer, o.replicable)
+		state, otherID, err := d.receive(ctx, k, peer, o.replicable)
 		if err != nil && fault.Of(err) != fault.WrongKey {
 			return r, err
 		}
 		if first == nil {
 			first = err
 		}
-		r.Keys = append(r.Keys, replicaReport{k.Label, fmt.Sprintf("%x", k.ID), k.KCV, state})
+		r.Keys = append(r.Keys, replicaReport{k.Label, fmt.Sprintf("%x", k.ID), k.KCV, state, otherID})
 	}
 	return r, first
 }

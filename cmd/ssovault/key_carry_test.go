@@ -244,7 +244,8 @@ func TestComponentsAtTheTerminal(t *testing.T) {
 		plain += b[1][:8]
 	}
 	answers = append(answers, plain, "12", kcvs[0][1])
-	for _, b := range blocks[8:] {
+	answers = append(answers, strings.ToLower(blocks[8][1]), blocks[9][1][:5], "") // Enter too early: nothing of that is kept
+	for _, b := range blocks[9:] {
 		answers = append(answers, strings.ToLower(b[1]))
 	}
 	answers = append(answers, strings.ToLower(kcvs[1][1]))
@@ -254,8 +255,9 @@ func TestComponentsAtTheTerminal(t *testing.T) {
 	if code != 130 || s.second.Snapshot(t) != before {
 		t.Fatalf("not confirmed: exit %d\n%s", code, shown)
 	}
-	shown, code = s.onTerminal(append(answers, "yes"), "never", "", args...)
+	shown, code = s.onTerminal(append(answers, "oui", strings.ToLower(whole[1])), "never", "", args...)
 	if code != 0 || !strings.Contains(shown, "block 1 does not fit its check") || !strings.Contains(shown, "Type the whole component again") ||
+		!strings.Contains(shown, "That is not the whole of block 2: the 5 digits typed of it are dropped") || !strings.Contains(shown, "nothing was typed") ||
 		!strings.Contains(shown, "The KCV of the key is "+whole[1]) {
 		t.Fatalf("exit %d\n%s", code, shown)
 	}

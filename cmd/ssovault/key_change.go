@@ -18,17 +18,20 @@ import (
 func (a *app) keySetCommand() *cobra.Command {
 	var o keyFlags
 	var letters string
+	var yes bool
 	c := &cobra.Command{
 		Use:   "set LABEL --token TOKEN --attributes LETTERS",
 		Short: "Change what a key may be used for",
 		Long: `Set gives a modifiable key (M) the attributes LETTERS: what is missing is set, what is not
 named is cleared, in one step. P, M and T that are not named stay as they are. Some ways
 are closed for good: a key that is not extractable never becomes so, nor a sensitive one
-readable; and P and M are fixed when a key is made.
+readable; and P and M are fixed when a key is made. What cannot be taken back, as when X is
+not named of a key that has it, is said, and the label has to be typed, or --yes said.
 
 ` + lettersHelp,
 		Example: `  ssovault key set payments --token hsm1 --attributes EDM
-  ssovault key set payments --token hsm1 --attributes D`,
+  ssovault key set payments --token hsm1 --attributes D
+  ssovault key set carried --token hsm1 --attributes ED --yes # and X no more, for good`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: completeLabels,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -42,50 +45,19 @@ readable; and P and M are fixed when a key is made.
 			if err != nil {
 				return err
 			}
-			v, err := a.enter(cmd.Context(), o.tokenFlags)
-			if err != nil {
-				return err
-			}
-			defer v.Close()
-			k, err := v.key(cmd.Context(), o, true)
-			if err != nil {
-				return err
-			}
-			on, off, err := changes(k, want)
-			if err != nil {
-				return err
-			}
-			if on&takesApart != 0 {
-				if err := v.noTwin(cmd.Context(), on, k.KCV); err != nil {
-					return err
-				}
-			}
-			kcv := k.KCV // which a key that may encrypt no more does not calculate
-			if k, err = v.Set(cmd.Context(), k, on, off); err != nil {
-				return err
-			}
-			if k.KCV == "" {
-				k.KCV = kcv
-			}
-			if k.KCV == "" { // it may encrypt now
-				if k, err = v.key(cmd.Context(), o, true); err != nil {
-					return err
-				}
-			}
-			a.log.Info().Str("command", a.command).Str("token", v.token.Label).Str("serial", v.token.Serial).
-				Str("label", k.Label).Str("attributes", k.Attributes.String()).Msg("key changed")
-			return v.print(k, o.asJSON)
+			return a.setKey(cmd.Context(), o, want, yes)
 		},
 	}
 	o.registerID(c)
 	c.Flags().StringVar(&letters, "attributes", "", "the `letters` that the key shall have")
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return c
 }
 
 // changes says which attributes are to be set and cleared, and refuses by name
 // those that cannot be.
 func changes(k admin.Key, want hsm.Attributes) (on, off hsm.Attributes, err error) {
-	const kept = hsm.Private | hsm.Modifiable | hsm.Sensitive | hsm.TrustedWrapOnly | hsm.Trusted
+	const kept = hsm.Private | hsm.Modifiable | hsm.Sensitive | hsm.TrustedWrapOnly | hsm.Trusted | hsm.Past
 	on, off = want&^k.Attributes, k.Attributes&^want&^kept
 	closed := on & (hsm.Private | hsm.Modifiable | hsm.Extractable)
 	switch {

@@ -48,8 +48,8 @@ nothing of the key; all of them together bring it into another token: 'ssovault 
 On a terminal each component is shown alone, in blocks with a check behind each, and
 cleared after Enter. --sheet-dir writes a sheet for each custodian instead, as text and as
 a page with a QR code (SVG), mode 0600, never over another file; choose a folder in memory
-or on a medium that leaves with the custodians. On a pipe a component is one line, and its
-KCV the next.
+or on a medium that leaves with the custodians. On a pipe, or in a file that nobody else may
+read, a component is one line, and its KCV the next.
 
 The key is stored last, when all components are handed out, and its KCV is compared with
 the token's. When something fails, no key is stored and the sheets are removed. What cuts
@@ -61,6 +61,7 @@ token has.
 		Example: `  ssovault key components KEK1 --token hsm1 --type aes --bits 256 --count 3 --attributes W
   ssovault key components KEK1 --token hsm1 --count 3 --sheet-dir /run/user/0/sheets --custodian "A. Weber" --custodian "B. Rossi" --custodian "C. Lind"
   ssovault key components KEK1 --token hsm1 --count 2 --as so
+  umask 077; ssovault key components KEK1 --token hsm1 --count 2 >/run/user/0/kek
   ssovault key components KEK1 --token hsm1 --count 3 --rehearsal`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: completeLabels,
@@ -90,6 +91,9 @@ func (o componentsOptions) check(a *app) error {
 	}
 	if o.asJSON && o.sheetDir == "" && !term.IsTerminal(int(a.out.Fd())) {
 		return fault.New(fault.Usage, "--json has no place for components").With("write them with --sheet-dir")
+	}
+	if o.sheetDir == "" {
+		return redirected(a.out.File, "nothing was made; a shell makes such files with its umask: say 'umask 077' before")
 	}
 	return nil
 }

@@ -171,15 +171,18 @@ func (v *visit) noTwin(ctx context.Context, attributes hsm.Attributes, kcv strin
 // again and takes away what may have been made; where that cannot be done
 // either, the error is a *perhapsThere.
 func (d *desk) store(ctx context.Context, k *admin.NewKey, put func(*visit) (admin.Key, error)) (made admin.Key, err error) {
-	begun := false
+	begun, was := false, false
 	var before []admin.Key
 	err = d.with(ctx, func(v *visit) (err error) {
 		if before, err = v.halfway(ctx); err != nil {
 			return err
 		}
+		if was, err = v.holds(ctx, *k); err != nil {
+			return err
+		}
 		begun = true
 		made, err = put(v)
-		if err == nil && slices.Equal(made.ID, k.ID) { // not one that was there already
+		if err == nil && slices.Equal(made.ID, k.ID) && !was {
 			d.log.Info().Str("command", d.command).Str("token", v.token.Label).Str("serial", v.token.Serial).
 				Str("label", made.Label).Str("key_id", hex.EncodeToString(made.ID)).Msg("key brought in")
 		}
@@ -190,7 +193,7 @@ func (d *desk) store(ctx context.Context, k *admin.NewKey, put func(*visit) (adm
 	case err == nil, !begun, cause == fault.Usage, cause == fault.Tampered, cause == fault.WrongKey:
 		return made, err // nothing was made, or it was taken back at once
 	}
-	if undoErr := d.takeBack(context.WithoutCancel(ctx), *k, before); undoErr != nil {
+	if undoErr := d.takeBack(context.WithoutCancel(ctx), *k, was, before); undoErr != nil {
 		return made, &perhapsThere{err: err, id: k.ID, problem: undoErr}
 	}
 	if errors.Is(err, admin.ErrPartLeft) && d.role == sks.RoleUser {
@@ -199,10 +202,23 @@ func (d *desk) store(ctx context.Context, k *admin.NewKey, put func(*visit) (adm
 	return made, err
 }
 
-// takeBack deletes a key by its label and id, if it is there, and half a key that
-// was not there before.
-func (d *desk) takeBack(ctx context.Context, k admin.NewKey, before []admin.Key) error {
+// holds tells whether the token has a key of that label and id, as it may where
+// the id is not drawn anew: that one is not ours to take back.
+func (v *visit) holds(ctx context.Context, k admin.NewKey) (bool, error) {
+	if k.Label == "" {
+		return false, nil // put names it, and its id is a new one
+	}
+	there, err := v.Keys(ctx, k.Label, false)
+	return slices.ContainsFunc(there, func(one admin.Key) bool { return slices.Equal(one.ID, k.ID) }), err
+}
+
+// takeBack deletes a key by its label and id, if it is there and was not before,
+// and half a key that was not there before.
+func (d *desk) takeBack(ctx context.Context, k admin.NewKey, was bool, before []admin.Key) error {
 	return d.with(ctx, func(v *visit) error {
+		if was {
+			return v.takeHalfBack(ctx, before)
+		}
 		there, err := v.Keys(ctx, k.Label, false)
 		for _, one := range there {
 			if err == nil && slices.Equal(one.ID, k.ID) {

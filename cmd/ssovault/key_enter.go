@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -44,8 +46,9 @@ XOR as a key. On a terminal they are typed blind, a block at a time or as many a
 a block with its two check digits is checked at once, and without them the KCV checks the
 component as a whole. Each custodian compares his KCV, and all compare that of the key.
 
---component FILE takes a component from a file each: the component, then its KCV, a line
-each. Standard input that is no terminal is read the same way. Then --kcv says the KCV that
+--component FILE takes a component from a file each, which nobody else may read (0600): the
+component, then its KCV, a line each; or the text of his sheet as 'ssovault key components'
+wrote it. Standard input that is no terminal is read as such lines. Then --kcv says the KCV that
 the key must have; on a terminal it is shown and confirmed.
 
 Nothing is stored before all is right. --as so makes a wrapper that is trusted
@@ -96,7 +99,24 @@ func (o enterOptions) check(a *app) (want *hsm.KCV, err error) {
 	case want == nil && !a.attended():
 		return nil, fault.New(fault.Usage, "which KCV must the key have? Nobody is there to compare it").With("say it with --kcv")
 	}
-	return want, nil
+	if len(o.files) == 0 {
+		err = redirected(a.in, openComponent)
+	}
+	return want, err
+}
+
+// redirected refuses a file that standard input or output leads to, and that
+// others may read. Cause NotPermitted; then says what else is to be done.
+func redirected(f *os.File, then string) error {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return nil // a pipe, a terminal, or nothing at all
+	}
+	path, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+	if err != nil {
+		path = f.Name()
+	}
+	return durable.Private(info, path, os.Geteuid(), 0o077, then)
 }
 
 func (a *app) enterKey(cmd *cobra.Command, o enterOptions) error {
@@ -136,7 +156,7 @@ func (a *app) enterKey(cmd *cobra.Command, o enterOptions) error {
 	}
 	key, err := hsm.Combine(parts)
 	if err != nil {
-		return err
+		return o.from(err)
 	}
 	defer key.Wipe()
 	kcv, err := key.KCV()
@@ -147,7 +167,7 @@ func (a *app) enterKey(cmd *cobra.Command, o enterOptions) error {
 		err = key.Check(*want)
 	} else {
 		var same bool
-		if same, err = a.sameOnSheets(ctx, fmt.Sprintf("The KCV of the key is %s", kcv)); err == nil && !same {
+		if same, err = a.sameOnSheets(ctx, fmt.Sprintf("The KCV of the key is %s", kcv), kcv.String()); err == nil && !same {
 			err = fault.New(fault.Interrupted, "the KCV was not confirmed: nothing was stored")
 		}
 	}
@@ -190,6 +210,9 @@ func (a *app) take(ctx context.Context, o enterOptions, t hsm.KeyType, bits int)
 	if len(b) == 0 {
 		return nil, fault.New(fault.Usage, "standard input holds no component")
 	}
+	if hsm.IsSheet(b) {
+		return nil, fault.New(fault.Usage, "standard input holds a sheet").With("name each custodian's sheet with --component FILE")
+	}
 	parts, err := hsm.ParseLines(t, bits, b)
 	if err == nil && o.count != 0 && o.count != len(parts) {
 		err = fault.New(fault.Usage, "--count %d, but %d components came", o.count, len(parts))
@@ -205,14 +228,14 @@ func fromFiles(files []string, t hsm.KeyType, bits int) (all []hsm.Component, er
 			return all, fault.New(fault.Usage, "--component %d of %d names no file", i+1, len(files)).
 				With("a component never stands on a command line: it comes from a file, from standard input, or is typed; if this was one, it is no secret any more")
 		}
-		b, err := readGiven(path, hsm.MaxLines)
+		b, err := given(durable.ReadPrivate(path, hsm.MaxLines, os.Geteuid(), openComponent))
 		if err == nil && len(b) == 0 {
 			err = fault.New(fault.Usage, "%s is empty: it holds no component", path)
 		}
 		if err != nil {
 			return all, err
 		}
-		parts, err := hsm.ParseLines(t, bits, b)
+		parts, err := inFile(t, bits, b)
 		secret.Wipe(b)
 		all = append(all, parts...)
 		if err == nil && len(parts) != 1 {
@@ -225,12 +248,42 @@ func fromFiles(files []string, t hsm.KeyType, bits int) (all []hsm.Component, er
 	return all, nil
 }
 
-// readGiven reads a file that a person named.
-func readGiven(path string, limit int64) ([]byte, error) {
-	b, err := durable.Read(path, limit)
+// inFile reads what stands in a custodian's file: lines, or his sheet as it is.
+func inFile(t hsm.KeyType, bits int, b []byte) ([]hsm.Component, error) {
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		err = fault.New(fault.Usage, "there is no file %s", path)
+	case hsm.IsSheet(b):
+		one, err := hsm.ParseSheet(t, bits, b)
+		if err != nil {
+			return nil, err
+		}
+		return []hsm.Component{one}, nil
+	case bytes.HasPrefix(b, []byte("<")):
+		return nil, fault.New(fault.Usage, "it is a drawing or a page, not a component: name the sheet that ends in .txt, or a file with the component on one line and its KCV on the next")
+	}
+	return hsm.ParseLines(t, bits, b)
+}
+
+// from says which file a component came from, where files were named.
+func (o enterOptions) from(err error) error {
+	var all []string
+	for i, path := range o.files {
+		all = append(all, fmt.Sprintf("component %d from %s", i+1, path))
+	}
+	if len(all) == 0 {
+		return err
+	}
+	return fmt.Errorf("%s: %w", joined(all), err)
+}
+
+// openComponent is what to do about a component in a file that others can read.
+const openComponent = "where the medium knows no modes, copy it into a folder in memory (/run/user/…); if others may have read it, make new components and a new key: 'ssovault key components'"
+
+// given gives what was read of a file that a person named.
+func given(b []byte, err error) ([]byte, error) {
+	var missing *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && errors.As(err, &missing):
+		err = fault.New(fault.Usage, "there is no file %s", missing.Path)
 	case fault.Of(err) == fault.Malformed:
 		err = (&fault.Error{Cause: fault.Malformed, Err: err}).With("nothing was changed; it is another file than is meant")
 	case fault.Of(err) == fault.NotPermitted && !errors.Is(err, fs.ErrPermission):

@@ -41,7 +41,8 @@ func (a *app) keyGenerateCommand() *cobra.Command {
 		Short: "Make a secret key in a token",
 		Long: `Generate makes a key that is private and sensitive, with the attributes that are asked for,
 and shows those that it then has. A key of that label that is already there is left as it
-is: "already present", exit 0.
+is: "already present", exit 0. One that the token says was not made in it (CKA_LOCAL) is
+another key than was asked for, whose value somebody may know: it is refused, exit 2.
 
 ` + lettersHelp + `
 
@@ -161,8 +162,17 @@ func (a *app) generate(ctx context.Context, o generateOptions, k admin.NewKey) e
 		a.log.Info().Str("command", a.command).Str("token", v.token.Label).Str("serial", v.token.Serial).
 			Str("key_id", report.ID).Str("label", report.Label).Msg("key generated")
 	}
+	var refusal error
+	if i := slices.IndexFunc(there, broughtIn); i >= 0 {
+		report.keyReport = reportOf(there[i])
+		refusal = fault.New(fault.Usage, "the token %s has a key %s that was not made there but brought in: somebody may know its value", oneLine(v.token.String()), there[i]).
+			With("nothing was made; if it was imported or entered on purpose, there is nothing to do; else delete it first: 'ssovault key delete', or take another label")
+	}
 	if o.asJSON {
-		return printJSON(a.out, report)
+		return errors.Join(refusal, printJSON(a.out, report))
+	}
+	if refusal != nil {
+		return refusal
 	}
 	if report.Present {
 		fmt.Fprintf(a.out, "already present: %s\n", oneLine(o.label))
@@ -185,13 +195,13 @@ func differences(there []admin.Key, want admin.NewKey) (all []string) {
 	if is.Bits != 0 && int(is.Bits) != want.Bits {
 		all = append(all, fmt.Sprintf("it has %d bits", is.Bits))
 	}
-	if more := is.Attributes &^ want.Attributes; more != 0 {
+	if more := is.Attributes &^ want.Attributes &^ hsm.Past; more != 0 {
 		all = append(all, "it has "+more.Names())
 	}
 	if less := want.Attributes &^ is.Attributes & is.Known; less != 0 {
 		all = append(all, "it lacks "+less.Names())
 	}
-	return all
+	return append(all, exposed(is, want.Attributes)...)
 }
 
 // generate makes a key. When the answer is lost it says under which id the key

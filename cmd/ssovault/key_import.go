@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +22,7 @@ import (
 type importOptions struct {
 	generateOptions
 	wrapFlags
+	keepID string // in hexadecimal
 }
 
 // importReport is what key import prints.
@@ -40,21 +44,31 @@ func (a *app) keyImportCommand() *cobra.Command {
 The KCV of WRAPPER is compared with the file's, then the key is unwrapped into the session
 and its KCV compared; only then is it stored. FILE may be - for standard input.
 
-The label is the file's, unless --label gives another. The attributes are those of
+The label is the file's, unless --label says it. Nothing proves the one in the file: on a
+terminal it is to be confirmed, else there is a warning, unless --label is given. The attributes are those of
 --attributes, by default as a sealing key has them: E and D, not extractable. Those in the
 file are only shown, since nothing in it vouches for them. A key of that label with the
 same KCV that is there already is left as it is: "already present", exit 0.
 
+The key gets a new id, or that of --id: a folder finds its sealing key by the id that
+'ssovault key show' tells of the key that was exported. An id that a key has already, and
+a key that is there under another id, are refused.
+
 ` + lettersHelp,
 		Example: `  ssovault key import payments.key --token hsm2 --unwrap KEK1
-  ssovault key import payments.key --token hsm2 --unwrap KEK1 --label payments-old --attributes D`,
+  ssovault key import payments.key --token hsm2 --unwrap KEK1 --label payments-old --attributes D
+  ssovault key import sealing.key --token hsm2 --unwrap KEK1 --id 93b541c3b823cdd21a982df8e8599c33`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("id") && o.keepID == "" {
+				return fault.New(fault.Usage, "--id is empty").With("say the id in hexadecimal, or leave --id away for a new one")
+			}
 			return a.importKey(cmd.Context(), args[0], o)
 		},
 	}
 	o.generateOptions.register(c)
 	o.registerAttributes(c)
+	c.Flags().StringVar(&o.keepID, "id", "", "the CKA_ID, in `hexadecimal`, that the key is to have (default a new one)")
 	o.wrapFlags.register(c, "unwrap", "`label` of the key to unwrap with")
 	return c
 }
@@ -66,7 +80,7 @@ func (a *app) readExported(path string) (x hsm.Exported, err error) {
 		b, err = io.ReadAll(io.LimitReader(a.in, hsm.MaxExported+1))
 		err = fault.Wrap(durable.Cause(err), err, "read standard input")
 	} else {
-		b, err = readGiven(path, hsm.MaxExported)
+		b, err = given(durable.Read(path, hsm.MaxExported))
 	}
 	if err != nil {
 		return x, err
@@ -90,9 +104,15 @@ func (a *app) importKey(ctx context.Context, path string, o importOptions) error
 		if err := o.name([]string{x.Label}); err != nil {
 			return err
 		}
+		if err := a.takeLabel(ctx, path, x); err != nil {
+			return err
+		}
 	}
 	o.kind, o.bits = string(x.Type), x.Bits
 	k, err := o.newKey(true)
+	if err == nil && o.keepID != "" {
+		k.ID, err = parseID(o.keepID)
+	}
 	if err != nil {
 		return err
 	}
@@ -104,7 +124,10 @@ func (a *app) importKey(ctx context.Context, path string, o importOptions) error
 	}
 	made, err := d.store(ctx, &k, func(v *visit) (made admin.Key, err error) {
 		r.Token, r.Serial = v.token.Label, v.token.Serial
-		if made, r.Present, err = v.present(ctx, k.Label, x.KCV); err != nil || r.Present {
+		if made, r.Present, err = v.present(ctx, k.Label, x.KCV); err == nil && o.keepID != "" {
+			err = v.keepsID(ctx, k, made, r.Present)
+		}
+		if err != nil || r.Present {
 			return made, err
 		}
 		wrapper, err := v.wrapper(ctx, o.wrapFlags)
@@ -147,6 +170,17 @@ func (a *app) importKey(ctx context.Context, path string, o importOptions) error
 	return err
 }
 
+// takeLabel says that the label is the file's own word, which a person confirms
+// where one sits. Cause Interrupted where it is not confirmed.
+func (a *app) takeLabel(ctx context.Context, path string, x hsm.Exported) error {
+	what := fmt.Sprintf("the label %q stands in %s, and nothing proves it: whoever altered the file could make its digest fit", x.Label, path)
+	if !a.attended() {
+		a.warn(what + "; --label says which key is meant")
+		return nil
+	}
+	return a.confirm(ctx, false, strings.ToUpper(what[:1])+what[1:]+". Is that the key that is meant, KCV "+x.KCV.String())
+}
+
 // present tells whether the key is there already; another one of its label is
 // refused.
 func (v *visit) present(ctx context.Context, label string, kcv hsm.KCV) (k admin.Key, is bool, err error) {
@@ -162,4 +196,36 @@ func (v *visit) present(ctx context.Context, label string, kcv hsm.KCV) (k admin
 			With("nothing was stored; take another label, or make sure which key that is")
 	}
 	return k, false, v.absent(ctx, label)
+}
+
+// maxID is the most bytes that an id may have; ours have 16.
+const maxID = 64
+
+// parseID reads --id.
+func parseID(s string) ([]byte, error) {
+	id, err := hex.DecodeString(s)
+	if err != nil || len(id) > maxID {
+		return nil, fault.New(fault.Usage, "--id %q: it is 1 to %d bytes in hexadecimal", s, maxID).With("'ssovault key show' tells the id of a key")
+	}
+	return id, nil
+}
+
+// keepsID refuses the id of a key that is wanted where another key has it, or
+// where the key is there under another one.
+func (v *visit) keepsID(ctx context.Context, k admin.NewKey, there admin.Key, present bool) error {
+	if present {
+		if slices.Equal(there.ID, k.ID) {
+			return nil
+		}
+		return fault.New(fault.Usage, "the token %s has the key %q under another id, %x", oneLine(v.token.String()), k.Label, there.ID).
+			With("nothing was stored; remove that one first where nothing needs it: 'ssovault key delete', of a sealing key 'ssovault key retire'")
+	}
+	all, err := v.Keys(ctx, "", false)
+	for _, one := range all {
+		if err == nil && slices.Equal(one.ID, k.ID) {
+			err = fault.New(fault.Usage, "the token %s has a key of that id: %s", oneLine(v.token.String()), one).
+				With("nothing was stored; whoever looks for the key by its id would find two")
+		}
+	}
+	return err
 }

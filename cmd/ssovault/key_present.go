@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"ssovault/internal/fault"
 	"ssovault/internal/hsm"
@@ -10,7 +11,8 @@ import (
 )
 
 // already tells whether the key that is to be entered is in the token, before
-// anybody types a component. Another key of its label is refused (cause Usage).
+// anybody types a component. Another key of its label is refused (cause Usage),
+// and so is one that is not trusted where a trusted wrapper is wanted.
 // Without a KCV that is wanted people compare the one of the key that is there.
 func (d *desk) already(ctx context.Context, k admin.NewKey, want *hsm.KCV) (t admin.Token, is admin.Key, present bool, err error) {
 	var there []admin.Key
@@ -30,12 +32,15 @@ func (d *desk) already(ctx context.Context, k admin.NewKey, want *hsm.KCV) (t ad
 	case len(there) > 1:
 		return t, is, false, fault.New(fault.Usage, "the token %s has %d keys %q", token, len(there), k.Label).
 			With("nothing was stored; take another label, or delete those that are not meant: 'ssovault key delete --id'")
+	case k.Attributes.Has(hsm.Trusted) && !is.Attributes.Has(hsm.Trusted) && (want == nil || is.KCV == "" || is.KCV == want.String()):
+		return t, is, false, fault.New(fault.Usage, "the token %s has a key %s, KCV %s, that is not trusted: it lacks %s", token, is, reportOf(is).check(), hsm.Trusted.Names()).
+			With("nothing was stored; delete that key first: 'ssovault key delete', with the user's PIN; then enter the components again")
 	case is.KCV == "":
 		d.warn(fmt.Sprintf("the token %s tells no KCV of the key %s: whether it is the one of these components cannot be seen", token, is))
 	case want != nil && is.KCV != want.String():
 		return t, is, false, fmt.Errorf("%w, not %s", another, want)
 	case want == nil:
-		same, err := d.sameOnSheets(ctx, fmt.Sprintf("The token %s has a key %s already, KCV %s", token, is, is.KCV))
+		same, err := d.sameOnSheets(ctx, fmt.Sprintf("The token %s has a key %s already, KCV %s", token, is, is.KCV), is.KCV)
 		if err != nil {
 			return t, is, false, err
 		}
@@ -49,14 +54,30 @@ func (d *desk) already(ctx context.Context, k admin.NewKey, want *hsm.KCV) (t ad
 	return t, is, true, nil
 }
 
-// sameOnSheets lets the custodians compare the KCV of a key.
-func (a *app) sameOnSheets(ctx context.Context, what string) (bool, error) {
+// sameOnSheets lets the custodians compare the KCV of a key. Whoever types the KCV
+// itself says yes with it. What is no answer is asked again: nobody should have to
+// type components anew for a slip.
+func (a *app) sameOnSheets(ctx context.Context, what, kcv string) (bool, error) {
 	q, err := a.questions(ctx)
 	if err != nil {
 		return false, err
 	}
 	defer q.close()
 	q.say("%s.", what)
-	answer, err := q.ask("Is that the one on the sheets (yes/no)", "no")
-	return answer == "yes" || answer == "y", err
+	for {
+		answer, err := q.ask("Is that the one on the sheets (yes/no)", "")
+		if err != nil {
+			return false, err
+		}
+		switch typed, notKCV := hsm.ParseKCV(answer); {
+		case strings.EqualFold(answer, "yes"), strings.EqualFold(answer, "y"), notKCV == nil && typed.String() == kcv:
+			return true, nil
+		case strings.EqualFold(answer, "no"), strings.EqualFold(answer, "n"):
+			return false, nil
+		case notKCV == nil:
+			q.say("%s is another KCV than %s. Say no if that stands on the sheets.", typed, kcv)
+		default:
+			q.say("Say yes or no, or type the KCV on the sheets; Ctrl-C breaks off.")
+		}
+	}
 }

@@ -32,6 +32,7 @@ type keyReport struct {
 	Halfway bool `json:"halfway,omitempty"`
 	// Untold are the attributes that the token says nothing of.
 	Untold string `json:"untold,omitempty"`
+	pastReport
 }
 
 // How a key can leave the token.
@@ -51,6 +52,7 @@ func reportOf(k admin.Key) keyReport {
 		Unnamed: k.Unnamed(), Halfway: k.Halfway()}
 	if k.Class == admin.SecretKey {
 		r.Untold = (everyLetter &^ k.Known).String()
+		r.pastReport = pastOf(k)
 	}
 	return r
 }
@@ -151,6 +153,7 @@ func (r keyReport) print(out io.Writer) error {
 	if r.Trusted {
 		line("trusted", "yes: keys that only trusted keys may wrap leave under it")
 	}
+	line("past", r.pastReport.text())
 	line("not told", r.Untold)
 	line("KCV", r.checkText())
 	return w.Flush()

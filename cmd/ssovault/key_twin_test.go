@@ -37,11 +37,15 @@ func TestEnteredAlreadyAtTheTerminal(t *testing.T) {
 	s.well(s.there("components", "KEK", "--count", "2", "--attributes", "E"))
 	kcv := strings.TrimSpace(s.well(s.there("kcv", "KEK")))
 	before := s.second.Snapshot(t)
+	other := flipped(kcv)
 	for answer, want := range map[string]struct {
 		code int
 		text string
-	}{"yes": {0, "already present: KEK"}, "no": {2, "has another key"}, "": {2, "has another key"}} {
-		shown, code := s.onTerminal([]string{answer}, "never", "", "key", "enter", "KEK", "--token", s.second.Serial, "--pin-source", s.pin, "--count", "2", "--attributes", "E")
+	}{
+		"yes": {0, "already present: KEK"}, "no": {2, "has another key"}, "\nno": {2, "Say yes or no"}, kcv: {0, "already present: KEK"},
+		strings.ToLower(kcv): {0, "already present: KEK"}, other + "\nn": {2, other + " is another KCV"}, "maybe\nY": {0, "Say yes or no"},
+	} {
+		shown, code := s.onTerminal(strings.Split(answer, "\n"), "never", "", "key", "enter", "KEK", "--token", s.second.Serial, "--pin-source", s.pin, "--count", "2", "--attributes", "E")
 		if code != want.code || !strings.Contains(shown, want.text) || !strings.Contains(shown, "already, KCV "+kcv) {
 			t.Errorf("%q: exit %d\n%s", answer, code, shown)
 		}

@@ -46,7 +46,8 @@ func (a *app) typedOne(ctx context.Context, name string, t hsm.KeyType, bits int
 	}
 }
 
-// typedBlocks takes in blocks until there are all.
+// typedBlocks takes in blocks until there are all. Enter ends a block: of one that
+// is not whole nothing is kept, since nobody sees how far it got.
 func (a *app) typedBlocks(ctx context.Context, q *questions, name string, t hsm.KeyType, bits int) (part hsm.Component, err error) {
 	e, err := hsm.NewEntry(t, bits)
 	if err != nil {
@@ -66,6 +67,9 @@ func (a *app) typedBlocks(ctx context.Context, q *questions, name string, t hsm.
 			q.say("%v. Type it again.", err)
 		}
 		line.Wipe()
+		if dropped := e.DropPartial(); dropped > 0 {
+			q.say("That is not the whole of block %d: the %d digits typed of it are dropped. Type the block again.", e.Next(), dropped)
+		}
 	}
 	return e.Component()
 }

@@ -52,6 +52,12 @@ func wrap(err error, format string, args ...any) error {
 // Read gives the content of a regular file of at most limit bytes. A link, a
 // device or a pipe is refused; a missing file is fs.ErrNotExist.
 func Read(path string, limit int64) ([]byte, error) {
+	return read(path, limit, func(fs.FileInfo) error { return nil })
+}
+
+// read gives the content of a file, once judge has nothing against what was
+// opened.
+func read(path string, limit int64, judge func(fs.FileInfo) error) ([]byte, error) {
 	f, err := OpenFile(path)
 	if err != nil {
 		return nil, err
@@ -60,6 +66,9 @@ func Read(path string, limit int64) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, wrap(err, "read %s", path)
+	}
+	if err := judge(info); err != nil {
+		return nil, err
 	}
 	if info.Size() > limit {
 		return nil, fault.New(fault.Malformed, "read %s: %d bytes, more than the %d that such a file may have", path, info.Size(), limit)

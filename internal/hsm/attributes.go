@@ -15,24 +15,31 @@ type Attributes uint32
 // The attributes. Those up to SignLocalCert have a letter; ProtectServer alone
 // knows Export, Import, Exportable and SignLocalCert.
 const (
-	Private         Attributes = 1 << iota // P, CKA_PRIVATE
-	Modifiable                             // M, CKA_MODIFIABLE
-	Sensitive                              // T, CKA_SENSITIVE
-	Wrap                                   // W, CKA_WRAP
-	Export                                 // w, CKA_EXPORT of ProtectServer
-	Import                                 // I, CKA_IMPORT of ProtectServer
-	Unwrap                                 // U, CKA_UNWRAP
-	Extractable                            // X, CKA_EXTRACTABLE
-	Exportable                             // x, CKA_EXPORTABLE of ProtectServer
-	Derive                                 // R, CKA_DERIVE
-	Encrypt                                // E, CKA_ENCRYPT
-	Decrypt                                // D, CKA_DECRYPT
-	Sign                                   // S, CKA_SIGN
-	Verify                                 // V, CKA_VERIFY
-	SignLocalCert                          // L, CKA_SIGN_LOCAL_CERT of ProtectServer
-	TrustedWrapOnly                        // no letter, CKA_WRAP_WITH_TRUSTED
-	Trusted                                // no letter, CKA_TRUSTED
+	Private          Attributes = 1 << iota // P, CKA_PRIVATE
+	Modifiable                              // M, CKA_MODIFIABLE
+	Sensitive                               // T, CKA_SENSITIVE
+	Wrap                                    // W, CKA_WRAP
+	Export                                  // w, CKA_EXPORT of ProtectServer
+	Import                                  // I, CKA_IMPORT of ProtectServer
+	Unwrap                                  // U, CKA_UNWRAP
+	Extractable                             // X, CKA_EXTRACTABLE
+	Exportable                              // x, CKA_EXPORTABLE of ProtectServer
+	Derive                                  // R, CKA_DERIVE
+	Encrypt                                 // E, CKA_ENCRYPT
+	Decrypt                                 // D, CKA_DECRYPT
+	Sign                                    // S, CKA_SIGN
+	Verify                                  // V, CKA_VERIFY
+	SignLocalCert                           // L, CKA_SIGN_LOCAL_CERT of ProtectServer
+	TrustedWrapOnly                         // no letter, CKA_WRAP_WITH_TRUSTED
+	Trusted                                 // no letter, CKA_TRUSTED
+	Local                                   // no letter, CKA_LOCAL: made in the token
+	AlwaysSensitive                         // no letter, CKA_ALWAYS_SENSITIVE
+	NeverExtractable                        // no letter, CKA_NEVER_EXTRACTABLE
 )
+
+// Past are those that tell how a key came to be: nobody asks for them or sets
+// them.
+const Past = Local | AlwaysSensitive | NeverExtractable
 
 // letters are those of the attributes from Private on, in the manual's order,
 // which is also that of the constants.

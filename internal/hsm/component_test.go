@@ -262,15 +262,15 @@ func TestLinesRoundTrip(t *testing.T) {
 func TestLinesRefused(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"empty", "", "line 1: nothing was typed"},
-		{"no KCV", known + "\n", "line 2: the KCV of component 1 is missing"},
-		{"wrong KCV", known + "\n3FA7F8\n", "line 2, the KCV of component 1: the KCV of what was entered is 3FA7F9, not 3FA7F8"},
+		{"no KCV", known + "\n", "line 2: the KCV of the component on line 1 is missing"},
+		{"wrong KCV", known + "\n3FA7F8\n", "line 2, the KCV of the component on line 1: the KCV of what was entered is 3FA7F9, not 3FA7F8"},
 		{"one digit wrong", "8" + known[1:] + "\n3FA7F9\n", "not 3FA7F9"},
 		{"swapped lines", "3FA7F9\n" + known + "\n", "line 1: 6 digits are not the 48"},
 		{"KCV form", known + "\n3FA7F\n", "six hexadecimal digits"},
 		{"short", known[2:] + "\n3FA7F9\n", "line 1: 46 digits are not the 48"},
 		{"long", known + "0\n3FA7F9\n", "line 1: there are more than the 48 digits"},
 		{"not hex", known[:12] + "G" + known[13:] + "\n3FA7F9\n", "line 1: digit 13 (block 2) is not a hexadecimal digit"},
-		{"two components", known + "\n" + known + "\n", "line 2, the KCV of component 1: a KCV is six"},
+		{"two components", known + "\n" + known + "\n", "line 2, the KCV of the component on line 1: a KCV is six"},
 		{"blank between", known + "\n3FA7F9\n\n" + known + "\n3FA7F9\n", "line 3: nothing was typed"},
 		{"too many", strings.Repeat(known+"\n3FA7F9\n", 17), "line 33: more than 16 components"},
 		{"a file", strings.Repeat("x", MaxLines+1), "are no components"},

@@ -93,6 +93,16 @@ func (e *Entry) add(line []byte) error {
 	return nil
 }
 
+// DropPartial forgets the digits behind the last whole block, and tells how many
+// they were: where nobody sees what was typed, a block is typed as a whole.
+func (e *Entry) DropPartial() (dropped int) {
+	for ; e.n%(2*blockSize) != 0; e.n-- {
+		e.set(e.n-1, 0)
+		dropped++
+	}
+	return dropped
+}
+
 // fits tells whether the check belongs to the block at this place.
 func (e *Entry) fits(place int, check []byte) bool {
 	if len(check) != 2 || check[0] < '0' || check[0] > '9' || check[1] < '0' || check[1] > '9' {

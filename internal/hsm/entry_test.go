@@ -1,6 +1,7 @@
 package hsm
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -178,5 +179,24 @@ func TestWiped(t *testing.T) {
 	WipeAll([]Component{c})
 	if fmt.Sprintf("%X", c.Value.Bytes()) != strings.Repeat("00", 16) {
 		t.Error("it was not wiped")
+	}
+}
+
+// What stands behind the last whole block is dropped, and nothing of it is left.
+func TestPartialBlocksAreDropped(t *testing.T) {
+	for typed, want := range map[string]int{"": 0, "01234567": 0, "0": 1, "0123456": 7, "01234567 89A": 3, "0123456789ABCDEF0": 1} {
+		e, err := NewEntry(AES, 128)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if typed != "" {
+			if err := e.Add([]byte(typed)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		whole := e.n / (2 * blockSize) * blockSize
+		if got := e.DropPartial(); got != want || e.n != 2*whole || !bytes.Equal(e.value[whole:], make([]byte, len(e.value)-whole)) {
+			t.Errorf("%q: %d digits dropped, %d left, %x", typed, got, e.n, e.value)
+		}
 	}
 }

@@ -124,6 +124,10 @@ func ParseExported(b []byte) (Exported, error) {
 	if len(b) > MaxExported {
 		return Exported{}, fault.New(fault.Malformed, "%d bytes, more than an exported key may have", len(b)).With(damagedExport)
 	}
+	if bytes.HasPrefix(b, []byte(exportedMagic)) && bytes.Count(b, []byte("\r\n")) == bytes.Count(b, []byte("\n")) && bytes.IndexByte(b, '\n') >= 0 {
+		return Exported{}, fault.New(fault.Malformed, "its lines end in CR LF: the line ends were changed on the way").
+			With("nothing was imported; copy the file anew as it is (a transfer in text mode, a mail program or an editor did that), or take the CRs out: tr -d '\\r'")
+	}
 	if err := format.CheckVersion(b, exportedMagic, "an exported key", ExportedVersion); err != nil {
 		if fault.HintFor(err) == fault.Malformed.Hint() {
 			err = (&fault.Error{Cause: fault.Malformed, Err: err}).With("nothing was imported; it takes a file that 'ssovault key export' wrote")

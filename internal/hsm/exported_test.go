@@ -207,6 +207,9 @@ func TestExportedMalformed(t *testing.T) {
 			t.Errorf("%s: the remedy is %s", c.name, fault.HintFor(err))
 		}
 	}
+	if _, err := ParseExported([]byte(strings.ReplaceAll(good, "\n", "\r\n"))); fault.Of(err) != fault.Malformed || !strings.Contains(err.Error(), "line ends were changed on the way") {
+		t.Errorf("all line ends: %v", err)
+	}
 	if _, err := ParseExported(make([]byte, MaxExported+1)); fault.Of(err) != fault.Malformed {
 		t.Errorf("too large: %v", err)
 	}

@@ -43,11 +43,11 @@ func ParseLines(t KeyType, bits int, b []byte) (components []Component, err erro
 			err = components[len(components)-1].Check(kcv)
 		}
 		if err != nil {
-			return components, fault.Wrap(fault.Usage, err, "line %d, the KCV of component %d", number, number/2)
+			return components, fault.Wrap(fault.Usage, err, "line %d, the KCV of the component on line %d", number, number-1)
 		}
 	}
 	if number%2 == 1 {
-		return components, fault.New(fault.Usage, "line %d: the KCV of component %d is missing", number+1, number/2+1)
+		return components, fault.New(fault.Usage, "line %d: the KCV of the component on line %d is missing", number+1, number)
 	}
 	return components, nil
 }

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -142,14 +141,8 @@ func (r Reader) readFile(path string, forbidden fs.FileMode) (secret.Value, erro
 	if err != nil {
 		return secret.Value{}, err
 	}
-	st := info.Sys().(*syscall.Stat_t)
-	if st.Uid != 0 && int(st.Uid) != r.UID {
-		return secret.Value{}, fault.New(fault.NotPermitted, "%s belongs to user %d", path, st.Uid).
-			With(fmt.Sprintf("give it to root or to user %d", r.UID))
-	}
-	if info.Mode().Perm()&forbidden != 0 {
-		return secret.Value{}, fault.New(fault.NotPermitted, "%s is open to others (mode %04o)", path, info.Mode().Perm()).
-			With("close it: chmod 600 " + path + "; then change the PIN, since others may have read it")
+	if err := durable.Private(info, path, r.UID, forbidden, "then change the PIN, since others may have read it"); err != nil {
+		return secret.Value{}, err
 	}
 	return readAll(f)
 }

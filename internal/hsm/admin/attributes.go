@@ -36,6 +36,9 @@ var numbers = []struct {
 	{hsm.SignLocalCert, vendor + 0x127},
 	{hsm.TrustedWrapOnly, pkcs11.CKA_WRAP_WITH_TRUSTED},
 	{hsm.Trusted, pkcs11.CKA_TRUSTED},
+	{hsm.Local, pkcs11.CKA_LOCAL},
+	{hsm.AlwaysSensitive, pkcs11.CKA_ALWAYS_SENSITIVE},
+	{hsm.NeverExtractable, pkcs11.CKA_NEVER_EXTRACTABLE},
 }
 
 // attributesOf reads the set out of values, and which of them were told.

@@ -153,7 +153,7 @@ func without(a, b []uint) []uint {
 const (
 	ofPublicKeys  = hsm.Private | hsm.Modifiable | hsm.Derive | hsm.Encrypt | hsm.Verify | hsm.Wrap | hsm.Trusted | vendorOnly
 	ofPrivateKeys = hsm.Private | hsm.Modifiable | hsm.Derive | hsm.Decrypt | hsm.Sign | hsm.Unwrap | hsm.Sensitive | hsm.Extractable | hsm.TrustedWrapOnly | vendorOnly
-	ofSecretKeys  = ofPublicKeys | ofPrivateKeys
+	ofSecretKeys  = ofPublicKeys | ofPrivateKeys | hsm.Past
 )
 
 // attributes are those to read of a key.

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"ssovault/internal/p11test"
+)
+
+// A key loses X for good, so nobody takes it away without saying so: by its name
+// at a terminal, by --yes in a script.
+func TestWhatNoKeyGetsBackIsConfirmed(t *testing.T) {
+	k := p11test.Token(t)
+	s := newAdminScene(t, k, k.Library)
+	s.base = "" // no install folder
+	s.well(s.key("generate", "edmx", "--attributes", "EDMX"))
+	before := k.Snapshot(t)
+	unchanged := func() {
+		t.Helper()
+		if now := k.Snapshot(t); now != before {
+			t.Fatalf("before:\n%s\nnow:\n%s", before, now)
+		}
+	}
+	s.ends(s.key("set", "edmx", "--attributes", "ED"), 2, "it loses X (CKA_EXTRACTABLE), which no key gets back")
+	s.ends(s.try("hsm", "ctkmu", "m", "-s"+k.Serial, "-nedmx", "-aED", "--pin-source", s.pin), 2, "say --yes")
+	unchanged()
+	args := []string{"key", "set", "edmx", "--token", k.Serial, "--pin-source", s.pin, "--attributes", "ED"}
+	for _, typed := range []string{"", "yes", "EDMX"} {
+		if shown, code := s.onTerminal([]string{typed}, "never", "", args...); code != 2 || !strings.Contains(shown, "never again be exported or replicated") {
+			t.Errorf("%q: exit %d\n%s", typed, code, shown)
+		}
+		unchanged()
+	}
+	// What can be taken back is not asked for.
+	s.ends(s.key("set", "edmx", "--attributes", "DMX"), 0, "PMTXD")
+	if shown, code := s.onTerminal([]string{"edmx"}, "never", "", args...); code != 0 || !strings.Contains(shown, "PMTED") {
+		t.Fatalf("exit %d\n%s", code, shown)
+	}
+	s.ends(s.key("set", "edmx", "--attributes", "E"), 0, "PMTE")
+	s.well(s.key("generate", "other", "--attributes", "EDMX"))
+	s.ends(s.try("hsm", "ctkmu", "m", "-s"+k.Serial, "-nother", "-aED", "--yes", "--pin-source", s.pin), 0, "PMTED")
+	// Nor does a key become readable again.
+	s.well(s.key("generate", "plain", "--attributes", "EDM", "--not-sensitive", "--yes"))
+	s.ends(s.key("set", "plain", "--attributes", "EDMT"), 2, "it gets T (CKA_SENSITIVE), which no key loses")
+	s.ends(s.key("set", "plain", "--attributes", "EDMT", "--yes"), 0, "PMTED")
+}
