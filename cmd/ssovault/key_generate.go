@@ -41,8 +41,8 @@ func (a *app) keyGenerateCommand() *cobra.Command {
 		Short: "Make a secret key in a token",
 		Long: `Generate makes a key that is private and sensitive, with the attributes that are asked for,
 and shows those that it then has. A key of that label that is already there is left as it
-is: "already present", exit 0. One that the token says was not made in it (CKA_LOCAL) is
-another key than was asked for, whose value somebody may know: it is refused, exit 2.
+is: "already present", exit 0; in what it differs from what was asked for is warned of,
+also that the token says it was not made there (CKA_LOCAL): somebody may know its value.
 
 ` + lettersHelp + `
 
@@ -162,17 +162,8 @@ func (a *app) generate(ctx context.Context, o generateOptions, k admin.NewKey) e
 		a.log.Info().Str("command", a.command).Str("token", v.token.Label).Str("serial", v.token.Serial).
 			Str("key_id", report.ID).Str("label", report.Label).Msg("key generated")
 	}
-	var refusal error
-	if i := slices.IndexFunc(there, broughtIn); i >= 0 {
-		report.keyReport = reportOf(there[i])
-		refusal = fault.New(fault.Usage, "the token %s has a key %s that was not made there but brought in: somebody may know its value", oneLine(v.token.String()), there[i]).
-			With("nothing was made; if it was imported or entered on purpose, there is nothing to do; else delete it first: 'ssovault key delete', or take another label")
-	}
 	if o.asJSON {
-		return errors.Join(refusal, printJSON(a.out, report))
-	}
-	if refusal != nil {
-		return refusal
+		return printJSON(a.out, report)
 	}
 	if report.Present {
 		fmt.Fprintf(a.out, "already present: %s\n", oneLine(o.label))

@@ -52,11 +52,14 @@ func broughtIn(k admin.Key) bool {
 
 // exposed says what a key that is as it should be now was before.
 func exposed(is admin.Key, want hsm.Attributes) (all []string) {
+	if broughtIn(is) {
+		return []string{"it was not made there but brought in, so somebody may know its value"}
+	}
 	was := func(now, past hsm.Attributes) bool { return is.Known.Has(past) && !is.Attributes.Has(past) && now != 0 }
-	if was(want&is.Attributes&hsm.Sensitive, hsm.AlwaysSensitive) && !broughtIn(is) {
+	if was(want&is.Attributes&hsm.Sensitive, hsm.AlwaysSensitive) {
 		all = append(all, "it was not always sensitive: its value may have been read")
 	}
-	if was(^want&^is.Attributes&hsm.Extractable, hsm.NeverExtractable) && !broughtIn(is) {
+	if was(^want&^is.Attributes&hsm.Extractable, hsm.NeverExtractable) {
 		all = append(all, "it was extractable: it may have left the token")
 	}
 	return all
