@@ -27,7 +27,7 @@ type keyReport struct {
 	Leaves  string `json:"leaves"`
 	Trusted bool   `json:"trusted,omitempty"`
 	KCV     string `json:"kcv,omitempty"`
-	// Unnamed: it has neither label nor id; Halfway: nor a value that is told of.
+	// Unnamed: it has neither label nor id; Halfway: and it is proved to have no value.
 	Unnamed bool `json:"unnamed,omitempty"`
 	Halfway bool `json:"halfway,omitempty"`
 	// Untold are the attributes that the token says nothing of.

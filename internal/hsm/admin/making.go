@@ -15,7 +15,7 @@ import (
 // make makes an object that stays. SoftHSM (2.6) writes one attribute after the
 // other, and what breaks off leaves an object without a label. So when make
 // fails, and the session still lives, what was not there before and bears the
-// new key's id, or has neither name nor value, is removed again.
+// new key's id, or has no name and is proved to have no value, is removed again.
 func (s *server) make(k NewKey, make func() error) error {
 	before, err := s.session.Find()
 	if err != nil {
@@ -56,6 +56,12 @@ func (s *server) tidy(k NewKey, before []pkcs11.ObjectHandle) error {
 			continue
 		}
 		left, is, err := r.read(object)
+		if err != nil {
+			return err
+		}
+		if is {
+			err = s.judge(&left)
+		}
 		if err != nil {
 			return err
 		}
