@@ -117,7 +117,8 @@ A sealing key of ssovault is not deleted: 'ssovault key retire' removes it when 
 no known backup needs it.`,
 		Example: `  ssovault key delete old --token hsm1
   ssovault key delete old --token hsm1 --yes
-  ssovault key delete --unnamed --token hsm1 --dry-run`,
+  ssovault key delete --unnamed --token hsm1 --dry-run
+  ssovault key delete --unnamed --unproven --class private --token hsm1`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: completeLabels,
 		RunE: func(cmd *cobra.Command, args []string) error {

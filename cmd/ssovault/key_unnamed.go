@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"ssovault/internal/fault"
-	"ssovault/internal/hsm"
 	"ssovault/internal/hsm/admin"
 	"ssovault/internal/sks"
 )
@@ -19,7 +18,6 @@ const partAdvice = "a part of it without a name: 'ssovault key list' shows eithe
 // unnamedFlags are those of key delete about keys that no label names.
 type unnamedFlags struct {
 	unnamed, unproven, dryRun bool
-	kcv                       string
 }
 
 func (u *unnamedFlags) register(c *cobra.Command) {
@@ -27,13 +25,12 @@ func (u *unnamedFlags) register(c *cobra.Command) {
 	f.BoolVar(&u.unnamed, "unnamed", false, "delete what was half made and has no name")
 	f.BoolVar(&u.unproven, "unproven", false, "with --unnamed: delete also unnamed keys without a check value, which may be somebody's; the token's label has to be typed")
 	f.BoolVar(&u.dryRun, "dry-run", false, "only list what --unnamed would delete")
-	f.StringVar(&u.kcv, "kcv", "", "with --unnamed: delete the unnamed key of this check `value`")
 }
 
 // alone refuses what is only for --unnamed.
 func (u unnamedFlags) alone() error {
-	if u.dryRun || u.unproven || u.kcv != "" {
-		return fault.New(fault.Usage, "--dry-run, --unproven and --kcv go with --unnamed")
+	if u.dryRun || u.unproven {
+		return fault.New(fault.Usage, "--dry-run and --unproven go with --unnamed")
 	}
 	return nil
 }
@@ -47,13 +44,12 @@ type unnamedReport struct {
 }
 
 // meant gives which unnamed keys are meant.
-func (u unnamedFlags) meant(yes bool) (func(admin.Key) bool, error) {
+func (u unnamedFlags) meant(kcv kcvFlag, yes bool) (func(admin.Key) bool, error) {
 	switch {
-	case u.kcv != "" && u.unproven:
+	case kcv != "" && u.unproven:
 		return nil, fault.New(fault.Usage, "--unproven is for keys without a check value: say either --kcv or --unproven")
-	case u.kcv != "":
-		want, err := hsm.ParseKCV(u.kcv)
-		return func(k admin.Key) bool { return k.KCV == want.String() }, fault.Wrap(fault.Usage, err, "--kcv")
+	case kcv != "":
+		return func(k admin.Key) bool { return k.KCV == string(kcv) }, nil
 	case u.unproven && yes && !u.dryRun:
 		return nil, fault.New(fault.Usage, "--yes does not answer for --unproven: such a key may be somebody's, and the token's label has to be typed").
 			With("--dry-run lists them")
@@ -68,7 +64,10 @@ func (a *app) deleteUnnamed(ctx context.Context, o keyFlags, u unnamedFlags, yes
 	if len(args) > 0 || o.label != "" || o.id != "" {
 		return fault.New(fault.Usage, "--unnamed is for keys without a name: name either a key or --unnamed")
 	}
-	meant, err := u.meant(yes)
+	if err := checkClass(o.class); err != nil {
+		return err
+	}
+	meant, err := u.meant(o.kcv, yes)
 	if err != nil {
 		return err
 	}
@@ -87,11 +86,15 @@ func (a *app) deleteUnnamed(ctx context.Context, o keyFlags, u unnamedFlags, yes
 	report := unnamedReport{DryRun: u.dryRun, Deleted: []keyReport{}, Kept: []keyReport{}}
 	var chosen []admin.Key
 	for _, k := range keys {
-		if meant(k) {
+		if meant(k) && (o.class == "" || o.class == string(k.Class)) {
 			chosen, report.Deleted = append(chosen, k), append(report.Deleted, reportOf(k))
 		} else {
 			report.Kept = append(report.Kept, reportOf(k))
 		}
+	}
+	if len(chosen) == 0 && o.kcv != "" {
+		return fault.New(fault.KeyMissing, "there is no key without a name of KCV %s in the token %s", o.kcv, oneLine(listed.String())).
+			With("'ssovault key delete --unnamed --dry-run' lists those that are there")
 	}
 	if len(chosen) == 0 || u.dryRun {
 		return a.printUnnamed(report, o.asJSON)

@@ -68,9 +68,11 @@ func TestUnnamedKeys(t *testing.T) {
 		{"--unnamed --yes good", 2, "name either a key or --unnamed"},
 		{"--unnamed --yes --id 00", 2, "name either a key or --unnamed"},
 		{"--unnamed --yes --kcv 12", 2, "--kcv"},
-		{"--unnamed --yes --kcv 123456", 0, "nothing to delete"},
+		{"--unnamed --yes --kcv 123456", 13, "there is no key without a name of KCV 123456"},
+		{"--unnamed --yes --kcv=", 2, "a KCV is six hexadecimal digits"},
+		{"good --yes --kcv=", 2, "a KCV is six hexadecimal digits"},
+		{"--unnamed --yes --class other", 2, "secret, private or public"},
 		{"good --dry-run", 2, "go with --unnamed"},
-		{"good --kcv 123456", 2, "go with --unnamed"},
 		{"--yes", 2, "which key is meant?"},
 		{"--yes --id 0badc0de", 13, "there is no key of id 0badc0de"},
 	} {
@@ -106,7 +108,8 @@ func TestUnnamedKeys(t *testing.T) {
 func TestAnIDNamesAKey(t *testing.T) {
 	s := newTwoTokens(t)
 	s.well(s.key("generate", "one"))
-	s.well(s.key("generate", vault.KeyLabelPrefix+" 123456789012"))
+	s.ends(s.key("generate", vault.KeyLabelPrefix+" 123456789012"), 2, "is ssovault's own")
+	s.well(s.key("components", vault.KeyLabelPrefix+" 123456789012", "--count", "2", "--attributes", "E"))
 	ids := map[string]string{}
 	for _, k := range s.listed() {
 		ids[k.Label] = k.ID
