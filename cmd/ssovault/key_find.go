@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,7 +35,7 @@ func (k *keyFlags) register(c *cobra.Command) {
 func (k *keyFlags) registerID(c *cobra.Command) {
 	k.register(c)
 	k.byID = true
-	c.Flags().StringVar(&k.id, "id", "", "the key's CKA_ID in `hexadecimal`, where several have the label, or none")
+	c.Flags().Var((*idFlag)(&k.id), "id", "the key's CKA_ID in `hexadecimal`, where several have the label, or none")
 	c.Flags().StringVar(&k.class, "class", "", "the key's `class`, where several have the label and the id: secret, private or public")
 	c.Flags().Var(&k.kcv, "kcv", "the key's check value, where several have the label, the id and the class, or none")
 }
@@ -94,6 +95,25 @@ func (k *kcvFlag) Set(text string) error {
 		*k = kcvFlag(kcv.String())
 	}
 	return err
+}
+
+// idFlag is a CKA_ID that was given, in hexadecimal. An empty one is refused, as
+// an empty check value is.
+type idFlag string
+
+func (i *idFlag) String() string { return string(*i) }
+
+// Type implements pflag.Value.
+func (i *idFlag) Type() string { return "hexadecimal" }
+
+// Set implements pflag.Value.
+func (i *idFlag) Set(text string) error {
+	id, err := hex.DecodeString(text)
+	if err != nil || len(id) == 0 {
+		return errors.New("a CKA_ID is given as hexadecimal digits, two for each byte")
+	}
+	*i = idFlag(hex.EncodeToString(id))
+	return nil
 }
 
 // enter goes to the token and logs in as the user. The caller closes the visit.

@@ -37,8 +37,10 @@ func (u unnamedFlags) alone() error {
 
 // unnamedReport is what key delete --unnamed prints.
 type unnamedReport struct {
-	DryRun  bool        `json:"dry_run"`
-	Deleted []keyReport `json:"deleted"`
+	DryRun bool `json:"dry_run"`
+	// Of these two one is nil: what was deleted was not only looked at.
+	Deleted     []keyReport `json:"deleted,omitzero"`
+	WouldDelete []keyReport `json:"would_delete,omitzero"`
 	// Kept are keys without a name that may be somebody's.
 	Kept []keyReport `json:"kept"`
 }
@@ -140,6 +142,9 @@ func (v *visit) deleteChosen(ctx context.Context, chosen []admin.Key) error {
 
 func (a *app) printUnnamed(r unnamedReport, asJSON bool) error {
 	if asJSON {
+		if r.DryRun {
+			r.Deleted, r.WouldDelete = nil, r.Deleted
+		}
 		return printJSON(a.out, r)
 	}
 	done := "deleted"

@@ -73,6 +73,9 @@ func TestUnnamedKeys(t *testing.T) {
 		{"good --yes --kcv=", 2, "a KCV is six hexadecimal digits"},
 		{"--unnamed --yes --class other", 2, "secret, private or public"},
 		{"good --dry-run", 2, "go with --unnamed"},
+		{"--unnamed --dry-run --json", 0, `"would_delete": [`},
+		{"good --yes --id zz", 2, "hexadecimal"},
+		{"good --yes --id=", 2, "hexadecimal"},
 		{"--yes", 2, "which key is meant?"},
 		{"--yes --id 0badc0de", 13, "there is no key of id 0badc0de"},
 	} {
@@ -98,7 +101,7 @@ func TestUnnamedKeys(t *testing.T) {
 	if keys := s.listed(); len(keys) != 2 {
 		t.Errorf("left: %+v", keys)
 	}
-	s.ends(s.key("delete", "--unnamed", "--yes", "--kcv", kcv), 0, "deleted: 1 key without a name")
+	s.ends(s.key("delete", "--unnamed", "--yes", "--json", "--kcv", kcv), 0, `"deleted": [`)
 	if now := s.token.Snapshot(t); now != before {
 		t.Errorf("left:\n%s\nbefore:\n%s", now, before)
 	}
