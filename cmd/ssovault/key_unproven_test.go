@@ -43,3 +43,26 @@ func TestUnnamedKeysThatWork(t *testing.T) {
 		t.Errorf("exit %d\n%s", code, shown)
 	}
 }
+
+// Half a key that the token does not let be proved to be one stays, and that is
+// said.
+func TestAPartThatIsNotProvedStays(t *testing.T) {
+	for _, c := range []struct {
+		plan string
+		args []string
+	}{
+		{"on C_GenerateKey * break-off 0x30", []string{"generate", "lost"}},
+		{"on C_CreateObject 3 break-off 0x30", []string{"components", "lost", "--count", "2", "--attributes", "E"}},
+	} {
+		s := newTwoTokens(t)
+		s.module.Reset()
+		s.module.Plan(c.plan, "on C_DigestKey * return 0x67")
+		s.ends(s.key(c.args...), 10, "a part of it without a name")
+		s.ends(s.key("delete", "--unnamed", "--yes"), 0, "kept: 1 key without a name, not proved")
+		s.module.Plan()
+		s.ends(s.key("delete", "--unnamed", "--yes"), 0, "deleted: 1 key without a name")
+		if now := s.token.Snapshot(t); now != "" {
+			t.Errorf("left:\n%s", now)
+		}
+	}
+}
