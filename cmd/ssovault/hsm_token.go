@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -160,11 +162,7 @@ func (d *device) named(t tokenFlags, p site) (admin.Token, error) {
 	if name == "" {
 		return admin.Token{}, fault.New(fault.Usage, "which token is meant?").With("name it with --token; 'ssovault hsm slots' shows them")
 	}
-	all := make([]sks.Token, len(d.tokens))
-	for i, t := range d.tokens {
-		all[i] = t.Token
-	}
-	found, err := sks.TokenNamed(all, name)
+	found, err := sks.TokenNamed(d.shown(), name)
 	if err != nil {
 		return admin.Token{}, d.notThere(err)
 	}
@@ -181,21 +179,35 @@ func (d *device) matching(u hsm.URI) (found admin.Token, err error) {
 	}
 	switch len(names) {
 	case 0:
-		return found, d.notThere(fault.New(fault.Usage, "no token is as %s says", u))
+		return found, d.notThere(fmt.Errorf("%w is as %s says; %s", sks.ErrAbsent, u, sks.Seen(d.shown())))
 	case 1:
 		return found, nil
 	}
 	return found, fault.New(fault.Usage, "the URI names several tokens: %s", strings.Join(names, ", ")).With("add serial= to it")
 }
 
-// notThere gives a token that was not found its cause: where no token is there
-// at all, the device may be away.
+// shown gives the tokens as sks has them.
+func (d *device) shown() []sks.Token {
+	all := make([]sks.Token, len(d.tokens))
+	for i, t := range d.tokens {
+		all[i] = t.Token
+	}
+	return all
+}
+
+// notThere gives a token that was not found its cause: it is away, as far as can
+// be seen, or has another name, so that what is there is listed. One that is
+// named by what several are called is another matter.
 func (d *device) notThere(err error) error {
+	if !errors.Is(err, sks.ErrAbsent) {
+		return fault.Wrap(fault.Usage, err, "the library %s", d.library)
+	}
 	var problem error
 	for _, t := range d.tokens {
 		switch {
 		case t.Problem == nil && t.Initialised:
-			return fault.Wrap(fault.Usage, err, "the library %s", d.library)
+			return &fault.Error{Op: "the library " + d.library, Cause: fault.Unreachable, Err: err,
+				Advice: "if it has another name, 'ssovault hsm slots' shows it; else look after the device, its network (NTLS is TCP 1792) and the vendor's own tool"}
 		case t.Problem != nil:
 			problem = t.Problem
 		}
@@ -203,7 +215,7 @@ func (d *device) notThere(err error) error {
 	if problem != nil {
 		return fault.Wrap(fault.Unreachable, problem, "no token can be asked")
 	}
-	return &fault.Error{Op: "the library " + d.library, Cause: fault.Unreachable, Err: plain(err)}
+	return fault.Wrap(fault.Unreachable, err, "the library %s", d.library)
 }
 
 // plain is an error without its cause.

@@ -80,15 +80,17 @@ func (a *app) keyDeleteCommand() *cobra.Command {
 a replica, or the device's own backup. The label has to be typed again, or --yes said.
 
 --unnamed removes what a making that broke off half-way has left: keys with neither label
-nor id, of which the token tells no value. They are listed first, and the token's name has
-to be typed, or --yes said; --dry-run only lists them. A key without a name that has a
-value may be somebody's: it goes only when its check value is named by --kcv.
+nor id that are proved to have no value. They are listed first, and the token's label has
+to be typed, or --yes said; --dry-run only lists them. Any other key without a name may be
+somebody's: it goes only when its check value is named by --kcv, or, where it has none, with
+--unproven, for which the label has to be typed in any case.
 
 A sealing key of ssovault is not deleted: 'ssovault key retire' removes it when no file and
 no known backup needs it.`,
 		Example: `  ssovault key delete old --token hsm1
   ssovault key delete old --token hsm1 --yes
-  ssovault key delete --unnamed --token hsm1 --dry-run`,
+  ssovault key delete --unnamed --token hsm1 --dry-run
+  ssovault key delete --unnamed --unproven --class private --token hsm1`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: completeLabels,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -174,7 +174,7 @@ func (d *desk) store(ctx context.Context, k *admin.NewKey, put func(*visit) (adm
 	begun, was := false, false
 	var before []admin.Key
 	err = d.with(ctx, func(v *visit) (err error) {
-		if before, err = v.halfway(ctx); err != nil {
+		if before, err = v.unnamed(ctx, false); err != nil {
 			return err
 		}
 		if was, err = v.holds(ctx, *k); err != nil {

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"encoding/hex"
+	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,6 +21,7 @@ type keyFlags struct {
 	tokenFlags
 	label, id, class string
 	asJSON           bool
+	kcv              kcvFlag
 	byID             bool // an id alone names a key too
 }
 
@@ -32,8 +35,9 @@ func (k *keyFlags) register(c *cobra.Command) {
 func (k *keyFlags) registerID(c *cobra.Command) {
 	k.register(c)
 	k.byID = true
-	c.Flags().StringVar(&k.id, "id", "", "the key's CKA_ID in `hexadecimal`, where several have the label, or none")
+	c.Flags().Var((*idFlag)(&k.id), "id", "the key's CKA_ID in `hexadecimal`, where several have the label, or none")
 	c.Flags().StringVar(&k.class, "class", "", "the key's `class`, where several have the label and the id: secret, private or public")
+	c.Flags().Var(&k.kcv, "kcv", "the key's check value, where several have the label, the id and the class, or none")
 }
 
 // name takes the label, which may stand for itself on the command line or in
@@ -55,10 +59,8 @@ func (k *keyFlags) name(args []string) error {
 	if k.id == "" && len(u.ID) > 0 {
 		k.id = hex.EncodeToString(u.ID)
 	}
-	switch admin.Class(k.class) {
-	case "", admin.SecretKey, admin.PrivateKey, admin.PublicKey:
-	default:
-		return fault.New(fault.Usage, "--class %q: it is secret, private or public", k.class)
+	if err := checkClass(k.class); err != nil {
+		return err
 	}
 	switch {
 	case k.label == "" && k.byID && k.id != "":
@@ -67,6 +69,51 @@ func (k *keyFlags) name(args []string) error {
 		return fault.New(fault.Usage, "which key is meant?").With("name it by its label; 'ssovault key list' shows them")
 	}
 	return fault.Wrap(fault.Usage, sks.CheckLabel(k.label), "the label %q", k.label)
+}
+
+func checkClass(class string) error {
+	switch admin.Class(class) {
+	case "", admin.SecretKey, admin.PrivateKey, admin.PublicKey:
+		return nil
+	}
+	return fault.New(fault.Usage, "--class %q: it is secret, private or public", class)
+}
+
+// kcvFlag is a check value that was given, in capitals; "" is none. An empty
+// one, of a shell's variable that is not set say, is refused.
+type kcvFlag string
+
+func (k *kcvFlag) String() string { return string(*k) }
+
+// Type implements pflag.Value.
+func (k *kcvFlag) Type() string { return "KCV" }
+
+// Set implements pflag.Value.
+func (k *kcvFlag) Set(text string) error {
+	kcv, err := hsm.ParseKCV(text)
+	if err == nil {
+		*k = kcvFlag(kcv.String())
+	}
+	return err
+}
+
+// idFlag is a CKA_ID that was given, in hexadecimal. An empty one is refused, as
+// an empty check value is.
+type idFlag string
+
+func (i *idFlag) String() string { return string(*i) }
+
+// Type implements pflag.Value.
+func (i *idFlag) Type() string { return "hexadecimal" }
+
+// Set implements pflag.Value.
+func (i *idFlag) Set(text string) error {
+	id, err := hex.DecodeString(text)
+	if err != nil || len(id) == 0 {
+		return errors.New("a CKA_ID is given as hexadecimal digits, two for each byte")
+	}
+	*i = idFlag(hex.EncodeToString(id))
+	return nil
 }
 
 // enter goes to the token and logs in as the user. The caller closes the visit.
@@ -84,25 +131,30 @@ func (a *app) enter(ctx context.Context, flags tokenFlags) (*visit, error) {
 
 // key finds the one key that is meant. Causes KeyMissing, KeyAmbiguous.
 func (v *visit) key(ctx context.Context, k keyFlags, calculate bool) (admin.Key, error) {
-	all, err := v.Keys(ctx, k.label, calculate)
+	all, err := v.Keys(ctx, k.label, calculate || k.kcv != "")
 	if err != nil {
 		return admin.Key{}, err
 	}
+	all = slices.DeleteFunc(all, func(one admin.Key) bool { return k.id != "" && !strings.EqualFold(k.id, hex.EncodeToString(one.ID)) })
 	var found []admin.Key
-	var names []string
 	for _, one := range all {
-		if (k.id == "" || strings.EqualFold(k.id, hex.EncodeToString(one.ID))) && (k.class == "" || k.class == string(one.Class)) {
-			found, names = append(found, one), append(names, string(one.Class)+" key "+one.String())
+		if (k.class == "" || k.class == string(one.Class)) && (k.kcv == "" || one.KCV == string(k.kcv)) {
+			found = append(found, one)
 		}
 	}
-	switch len(found) {
-	case 0:
-		return admin.Key{}, fault.New(fault.KeyMissing, "there is no key %s in the token %s", k.named(), oneLine(v.token.String())).
+	switch {
+	case len(found) == 1, len(found) > 1 && k.kcv != "" && same(found):
+		return found[0], nil // whichever of several that are one key
+	case len(found) > 1 && !calculate && k.kcv == "":
+		return v.key(ctx, k, true)
+	case len(found) > 1:
+		return admin.Key{}, several(found)
+	case len(all) > 0:
+		return admin.Key{}, fault.New(fault.KeyMissing, "the token %s has no key %s%s, but %s", oneLine(v.token.String()), k.named(), k.narrowed(), toldApart(all)).
 			With("'ssovault key list --token " + v.token.Serial + "' shows those that are there")
-	case 1:
-		return found[0], nil
 	}
-	return admin.Key{}, fault.New(fault.KeyAmbiguous, "several keys are meant: %s", joined(names)).With("name one by its id (--id), or by its class (--class)")
+	return admin.Key{}, fault.New(fault.KeyMissing, "there is no key %s in the token %s", k.named(), oneLine(v.token.String())).
+		With("'ssovault key list --token " + v.token.Serial + "' shows those that are there")
 }
 
 // named says which key was named.

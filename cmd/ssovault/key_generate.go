@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,6 +13,7 @@ import (
 	"ssovault/internal/hsm"
 	"ssovault/internal/hsm/admin"
 	"ssovault/internal/sks"
+	"ssovault/internal/vault"
 )
 
 // generateOptions are the flags of key generate.
@@ -60,6 +62,10 @@ again, or --yes said.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.name(args); err != nil {
 				return err
+			}
+			if strings.HasPrefix(o.label, vault.KeyLabelPrefix) {
+				return fault.New(fault.Usage, "the label %q is ssovault's own, of sealing keys", o.label).
+					With("'ssovault -config' and 'ssovault rotate' make sealing keys")
 			}
 			k, err := o.newKey(cmd.Flags().Changed("bits"))
 			if err != nil {

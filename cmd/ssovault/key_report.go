@@ -5,8 +5,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf8"
 
 	"ssovault/internal/hsm"
 	"ssovault/internal/hsm/admin"
@@ -16,10 +18,12 @@ import (
 // by scripts.
 type keyReport struct {
 	Label string `json:"label"`
-	ID    string `json:"id"`
-	Class string `json:"class"`
-	Type  string `json:"type"`
-	Bits  uint   `json:"bits,omitempty"`
+	// LabelHex is the label where it is no UTF-8, which JSON cannot hold.
+	LabelHex string `json:"label_hex,omitempty"`
+	ID       string `json:"id"`
+	Class    string `json:"class"`
+	Type     string `json:"type"`
+	Bits     uint   `json:"bits,omitempty"`
 	// Attributes are the letters of the manual.
 	Attributes string `json:"attributes"`
 	// Leaves says how the key can leave the token: no, trusted (wrapped by
@@ -27,7 +31,7 @@ type keyReport struct {
 	Leaves  string `json:"leaves"`
 	Trusted bool   `json:"trusted,omitempty"`
 	KCV     string `json:"kcv,omitempty"`
-	// Unnamed: it has neither label nor id; Halfway: nor a value that is told of.
+	// Unnamed: it has neither label nor id; Halfway: and it is proved to have no value.
 	Unnamed bool `json:"unnamed,omitempty"`
 	Halfway bool `json:"halfway,omitempty"`
 	// Untold are the attributes that the token says nothing of.
@@ -50,6 +54,9 @@ func reportOf(k admin.Key) keyReport {
 	r := keyReport{Label: k.Label, ID: hex.EncodeToString(k.ID), Class: string(k.Class), Type: k.Type, Bits: k.Bits,
 		Attributes: k.Attributes.String(), Leaves: leaves(k), Trusted: k.Attributes.Has(hsm.Trusted), KCV: k.KCV,
 		Unnamed: k.Unnamed(), Halfway: k.Halfway()}
+	if !utf8.ValidString(k.Label) {
+		r.LabelHex = hex.EncodeToString([]byte(k.Label))
+	}
 	if k.Class == admin.SecretKey {
 		r.Untold = (everyLetter &^ k.Known).String()
 		r.pastReport = pastOf(k)
@@ -96,9 +103,26 @@ func (r keyReport) name() string {
 	case r.Unnamed:
 		return "(unnamed)"
 	case r.Label == "":
-		return "(id " + r.ID + ")"
+		return "(id " + short(r.ID) + ")"
+	case strings.HasPrefix(r.Label, "("), strings.HasSuffix(r.Label, cut): // as those above and what was shortened look
+		return short(strconv.Quote(r.Label))
 	}
-	return oneLine(r.Label)
+	return short(oneLine(r.Label))
+}
+
+// cut ends what was shortened; JSON has it whole.
+const cut = "…"
+
+// longest is how many characters of a label a table shows.
+const longest = 48
+
+// short gives what fits into a table.
+func short(text string) string {
+	runes := []rune(text)
+	if len(runes) <= longest {
+		return text
+	}
+	return string(runes[:longest-1]) + cut
 }
 
 func (r keyReport) size() string {

@@ -68,9 +68,14 @@ func TestUnnamedKeys(t *testing.T) {
 		{"--unnamed --yes good", 2, "name either a key or --unnamed"},
 		{"--unnamed --yes --id 00", 2, "name either a key or --unnamed"},
 		{"--unnamed --yes --kcv 12", 2, "--kcv"},
-		{"--unnamed --yes --kcv 123456", 0, "nothing to delete"},
+		{"--unnamed --yes --kcv 123456", 13, "there is no key without a name of KCV 123456"},
+		{"--unnamed --yes --kcv=", 2, "a KCV is six hexadecimal digits"},
+		{"good --yes --kcv=", 2, "a KCV is six hexadecimal digits"},
+		{"--unnamed --yes --class other", 2, "secret, private or public"},
 		{"good --dry-run", 2, "go with --unnamed"},
-		{"good --kcv 123456", 2, "go with --unnamed"},
+		{"--unnamed --dry-run --json", 0, `"would_delete": [`},
+		{"good --yes --id zz", 2, "hexadecimal"},
+		{"good --yes --id=", 2, "hexadecimal"},
 		{"--yes", 2, "which key is meant?"},
 		{"--yes --id 0badc0de", 13, "there is no key of id 0badc0de"},
 	} {
@@ -96,7 +101,7 @@ func TestUnnamedKeys(t *testing.T) {
 	if keys := s.listed(); len(keys) != 2 {
 		t.Errorf("left: %+v", keys)
 	}
-	s.ends(s.key("delete", "--unnamed", "--yes", "--kcv", kcv), 0, "deleted: 1 key without a name")
+	s.ends(s.key("delete", "--unnamed", "--yes", "--json", "--kcv", kcv), 0, `"deleted": [`)
 	if now := s.token.Snapshot(t); now != before {
 		t.Errorf("left:\n%s\nbefore:\n%s", now, before)
 	}
@@ -106,7 +111,8 @@ func TestUnnamedKeys(t *testing.T) {
 func TestAnIDNamesAKey(t *testing.T) {
 	s := newTwoTokens(t)
 	s.well(s.key("generate", "one"))
-	s.well(s.key("generate", vault.KeyLabelPrefix+" 123456789012"))
+	s.ends(s.key("generate", vault.KeyLabelPrefix+" 123456789012"), 2, "is ssovault's own")
+	s.well(s.key("components", vault.KeyLabelPrefix+" 123456789012", "--count", "2", "--attributes", "E"))
 	ids := map[string]string{}
 	for _, k := range s.listed() {
 		ids[k.Label] = k.ID

@@ -36,12 +36,25 @@ func TokenNamed(tokens []Token, answer string) (Token, error) {
 	}
 	switch {
 	case len(found) == 0:
-		return Token{}, fmt.Errorf("no slot number, label or serial number is %q; %s", answer, seen(tokens))
+		return Token{}, &absent{fmt.Sprintf("no slot number, label or serial number is %q; %s", answer, seen(tokens))}
 	case len(found) > 1:
 		return Token{}, fmt.Errorf("%q means several tokens: %s; name one by its serial number", answer, list(found))
 	}
 	return found[0], nil
 }
+
+// ErrAbsent is what TokenNamed says where no token has that name, rather than
+// several.
+var ErrAbsent = errors.New("no token")
+
+type absent struct{ text string }
+
+func (a *absent) Error() string { return a.text }
+
+func (a *absent) Is(target error) bool { return target == ErrAbsent }
+
+// Seen says which tokens there are.
+func Seen(tokens []Token) string { return seen(tokens) }
 
 func seen(tokens []Token) string {
 	if len(tokens) == 0 {

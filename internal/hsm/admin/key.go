@@ -16,7 +16,8 @@ const (
 	PublicKey  Class = "public"
 	PrivateKey Class = "private"
 	// Unreadable is an object of which the token tells nothing but an error: one
-	// whose making broke off before it was said what it is.
+	// whose making broke off before it was said what it is, or one of a kind that
+	// this version of the library does not know.
 	Unreadable Class = "unreadable"
 )
 
@@ -32,6 +33,8 @@ type Key struct {
 	Attributes, Known hsm.Attributes
 	// KCV is the check value, six hexadecimal digits, or "".
 	KCV string
+	// Empty: it is proved that it has no value. Asked of keys without a name.
+	Empty bool
 }
 
 // String names the key as people know it.
@@ -42,9 +45,17 @@ func (k Key) String() string {
 // Unnamed tells whether nothing names it.
 func (k Key) Unnamed() bool { return k.Label == "" && len(k.ID) == 0 }
 
-// Halfway tells whether it looks like a key whose making broke off: no name, and
-// no value that the token tells of. The bits of Triple-DES go without saying.
-func (k Key) Halfway() bool {
+// Halfway tells whether it is a key whose making broke off: no name, and proved
+// to have no value.
+func (k Key) Halfway() bool { return k.Unnamed() && k.Empty }
+
+// Unproven tells whether it may be such a key, or somebody's that works: no name,
+// and no value that the token tells of.
+func (k Key) Unproven() bool { return k.valueless() && !k.Empty }
+
+// valueless tells whether it has no name, and no value is told of it. The bits of
+// Triple-DES go without saying.
+func (k Key) valueless() bool {
 	switch {
 	case !k.Unnamed() || k.KCV != "":
 		return false

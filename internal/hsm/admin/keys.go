@@ -47,6 +47,9 @@ func (s *server) keys(label string, calculate bool) ([]byte, error) {
 				return nil, err
 			}
 		}
+		if err := s.judge(&k); err != nil {
+			return nil, err
+		}
 		l.keys = append(l.keys, k)
 	}
 	slices.SortStableFunc(l.keys, func(a, b Key) int {

@@ -15,7 +15,7 @@ import (
 // make makes an object that stays. SoftHSM (2.6) writes one attribute after the
 // other, and what breaks off leaves an object without a label. So when make
 // fails, and the session still lives, what was not there before and bears the
-// new key's id, or has neither name nor value, is removed again.
+// new key's id, or has no name and is proved to have no value, is removed again.
 func (s *server) make(k NewKey, make func() error) error {
 	before, err := s.session.Find()
 	if err != nil {
@@ -40,7 +40,8 @@ func (s *server) officer() bool {
 	return err == nil && info.State == ckRWSO
 }
 
-// tidy removes what a making that failed has left.
+// tidy removes what a making that failed has left. What may be half a key, but is
+// not proved to be, stays, and is an error.
 func (s *server) tidy(k NewKey, before []pkcs11.ObjectHandle) error {
 	now, err := s.session.Find()
 	if err != nil {
@@ -51,6 +52,7 @@ func (s *server) tidy(k NewKey, before []pkcs11.ObjectHandle) error {
 		there[object] = true
 	}
 	r := s.reader(0)
+	var unproven error
 	for _, object := range now {
 		if there[object] {
 			continue
@@ -59,11 +61,20 @@ func (s *server) tidy(k NewKey, before []pkcs11.ObjectHandle) error {
 		if err != nil {
 			return err
 		}
+		if is {
+			err = s.judge(&left)
+		}
+		if err != nil {
+			return err
+		}
+		if is && left.Unproven() {
+			unproven = errors.New("what has no name and was not there before is not proved to be half made")
+		}
 		if is && (left.Halfway() || left.Label == k.Label && len(k.ID) > 0 && bytes.Equal(left.ID, k.ID)) {
 			if err := s.lib.DestroyObject(s.session.Handle, object); err != nil {
 				return err
 			}
 		}
 	}
-	return nil
+	return unproven
 }

@@ -183,6 +183,7 @@ func key(f *isolate.Fields, k *Key) {
 	isolate.Number(f, &k.Attributes)
 	isolate.Number(f, &k.Known)
 	isolate.Text(f, &k.KCV)
+	f.Flag(&k.Empty)
 }
 
 // octets walks over a short string of bytes.

@@ -7,6 +7,10 @@
  *   p11list LIBRARY init SLOT LABEL  lines of standard input: present SO PIN, SO PIN
  *                                  to set (or the same), user PIN to set
  *
+ *   p11list LIBRARY nameless SLOT KEYTYPE [NUMBER=HEX]…  PIN on standard input;
+ *                                  unwraps a key of that type, which no label names,
+ *                                  with these attributes
+ *
  * A failing call is named on standard error with its code; the status is 1. */
 #include <dlfcn.h>
 #include <stdio.h>
@@ -123,6 +127,46 @@ static void init(CK_SLOT_ID slot, const char *label) {
     check(p11->C_InitPIN(s, (CK_UTF8CHAR_PTR)user, nuser), "C_InitPIN");
 }
 
+enum { MAX_ATTRIBUTES = 32, MAX_VALUE = 64 };
+
+/* nameless makes a key of the session that may leave, wraps it, and unwraps it as
+ * one that stays. */
+static void nameless(CK_SLOT_ID slot, CK_ULONG type, int n, char **more) {
+    static CK_BYTE values[MAX_ATTRIBUTES][MAX_VALUE], wrapped[8192];
+    static const CK_ULONG length = 24, bits = 2048;
+    static const CK_BBOOL yes = CK_TRUE;
+    static const CK_BYTE exponent[] = {1, 0, 1};
+    CK_ATTRIBUTE wraps[] = {{0x106, (void *)&yes, 1}, {0x107, (void *)&yes, 1}, {CKA_VALUE_LEN, (void *)&length, sizeof length}};
+    CK_ATTRIBUTE leaves[] = {{CKA_EXTRACTABLE, (void *)&yes, 1}, {CKA_VALUE_LEN, (void *)&length, sizeof length}};
+    CK_ATTRIBUTE public[] = {{0x121, (void *)&bits, sizeof bits}, {0x122, (void *)exponent, sizeof exponent}};
+    CK_ATTRIBUTE template[MAX_ATTRIBUTES];
+    CK_MECHANISM aes = {0x1080, NULL, 0}, des3 = {0x131, NULL, 0}, rsa = {0, NULL, 0}, wrap_pad = {0x210A, NULL, 0};
+    CK_SESSION_HANDLE s;
+    CK_OBJECT_HANDLE wrapper, key, pub;
+    CK_ULONG size = sizeof wrapped;
+    char pin[256];
+
+    if (n > MAX_ATTRIBUTES) check(CKR_HOST_MEMORY, "so many attributes");
+    for (int i = 0; i < n; i++) {
+        char *digits;
+        template[i] = (CK_ATTRIBUTE){strtoul(more[i], &digits, 0), values[i], 0};
+        for (digits++; sscanf(digits, "%2hhx", &values[i][template[i].ulValueLen]) == 1; digits += 2)
+            if (++template[i].ulValueLen == MAX_VALUE) check(CKR_HOST_MEMORY, "so long a value");
+    }
+    check(p11->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &s), "C_OpenSession");
+    size_t len = line(pin, sizeof pin);
+    check(p11->C_Login(s, CKU_USER, (CK_UTF8CHAR_PTR)pin, len), "C_Login");
+    check(p11->C_GenerateKey(s, &aes, wraps, 3, &wrapper), "C_GenerateKey");
+    if (type == 0)
+        check(p11->C_GenerateKeyPair(s, &rsa, public, 2, leaves, 1, &pub, &key), "C_GenerateKeyPair");
+    else if (type == 0x15)
+        check(p11->C_GenerateKey(s, &des3, leaves, 1, &key), "C_GenerateKey");
+    else
+        check(p11->C_GenerateKey(s, &aes, leaves, 2, &key), "C_GenerateKey");
+    check(p11->C_WrapKey(s, &wrap_pad, wrapper, key, wrapped, &size), "C_WrapKey");
+    check(p11->C_UnwrapKey(s, &wrap_pad, wrapper, wrapped, size, template, n, &key), "C_UnwrapKey");
+}
+
 int main(int argc, char **argv) {
     if (argc == 3 && strcmp(argv[2], "slots") == 0) {
         load(argv[1]);
@@ -133,8 +177,11 @@ int main(int argc, char **argv) {
     } else if (argc == 5 && strcmp(argv[2], "init") == 0) {
         load(argv[1]);
         init(strtoul(argv[3], NULL, 10), argv[4]);
+    } else if (argc >= 5 && strcmp(argv[2], "nameless") == 0) {
+        load(argv[1]);
+        nameless(strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 0), argc - 5, argv + 5);
     } else {
-        fputs("usage: p11list LIBRARY slots|objects SLOT|init SLOT LABEL\n", stderr);
+        fputs("usage: p11list LIBRARY slots|objects SLOT|init SLOT LABEL|nameless SLOT KEYTYPE [NUMBER=HEX]…\n", stderr);
         return 2;
     }
     p11->C_Finalize(NULL);

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"bytes"
+	"os/exec"
+	"testing"
+
+	"github.com/miekg/pkcs11"
+)
+
+// tool runs another program on the token, logged in.
+func (s *twoTokens) tool(args ...string) {
+	s.t.Helper()
+	cmd := exec.Command("pkcs11-tool", append([]string{"--module", s.token.Library, "--token-label", s.token.Label, "--login", "--pin", s.token.PIN}, args...)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		s.t.Fatalf("pkcs11-tool %v: %v\n%s", args, err, out)
+	}
+}
+
+// Keys of one label, id and class are told apart by their check value, and of
+// one key that is there twice either may go.
+func TestKeysOfOneName(t *testing.T) {
+	s := newTwoTokens(t)
+	for range 2 {
+		s.tool("--keygen", "--key-type", "AES:32", "--label", "twin", "--id", "01")
+	}
+	value := s.bring("value", bytes.Repeat([]byte{7}, 32))
+	for range 2 {
+		s.tool("--write-object", value, "--type", "secrkey", "--key-type", "AES:32", "--label", "same", "--id", "02")
+	}
+	for range 2 {
+		s.tool("--keypairgen", "--key-type", "EC:prime256v1", "--label", "pair", "--id", "03")
+	}
+	var twins []string
+	kcv := ""
+	for _, k := range s.listed() {
+		switch k.Label {
+		case "twin":
+			twins = append(twins, k.KCV)
+		case "same":
+			kcv = k.KCV
+		}
+	}
+	full := s.token.Snapshot(t)
+	for _, args := range [][]string{{"show", "twin"}, {"delete", "twin", "--yes"}, {"delete", "twin", "--yes", "--id", "01", "--class", "secret"}} {
+		s.ends(s.key(args...), 23, "of KCV "+twins[0])
+		s.ends(s.key(args...), 23, "--kcv")
+	}
+	s.ends(s.key("delete", "same", "--yes"), 23, "removes one of them")
+	s.ends(s.key("delete", "pair", "--yes"), 23, "--class")
+	s.ends(s.key("delete", "pair", "--yes", "--class", "private"), 23, "the device's own tool can")
+	s.ends(s.key("delete", "twin", "--yes", "--kcv", "000000"), 13, "no key \"twin\" of KCV 000000, but secret key \"twin\"")
+	s.ends(s.key("delete", "twin", "--yes", "--class", "public"), 13, "no key \"twin\" of class public, but secret key \"twin\"")
+	if now := s.token.Snapshot(t); now != full {
+		t.Fatalf("left:\n%s", now)
+	}
+	s.ends(s.key("show", "twin", "--kcv", twins[1]), 0, twins[1])
+	s.ends(s.key("delete", "twin", "--yes", "--kcv", twins[1]), 0, "deleted")
+	s.ends(s.key("show", "twin"), 0, twins[0])
+	s.ends(s.key("delete", "same", "--yes", "--kcv", kcv), 0, "deleted")
+	s.ends(s.key("show", "same"), 0, kcv)
+	if n := len(s.listed()); n != 6 {
+		t.Errorf("%d keys", n)
+	}
+}
+
+// Unnamed keys that have no check value are chosen by their class.
+func TestUnnamedKeysOfAClass(t *testing.T) {
+	s := newTwoTokens(t)
+	s.token.Nameless(t, pkcs11.CKK_AES, []uint{pkcs11.CKA_SIGN})
+	before := s.token.Snapshot(t)
+	s.tool("--keypairgen", "--key-type", "EC:prime256v1")
+	for _, class := range []string{"private", "public"} {
+		shown, code := s.onTerminal([]string{s.token.Label}, "never", "", "key", "delete", "--unnamed", "--unproven", "--class", class, "--token", s.token.Serial, "--pin-source", s.pin)
+		if code != 0 {
+			t.Errorf("%s: exit %d\n%s", class, code, shown)
+		}
+	}
+	if now := s.token.Snapshot(t); now != before {
+		t.Errorf("left:\n%s\nbefore:\n%s", now, before)
+	}
+}
