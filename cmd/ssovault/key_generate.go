@@ -156,7 +156,7 @@ func (a *app) generate(ctx context.Context, o generateOptions, k admin.NewKey) e
 	report := generateReport{Present: len(there) > 0}
 	if report.Present {
 		report.keyReport = reportOf(there[0])
-		for _, other := range differences(there, k) {
+		for _, other := range append(differences(there, k), exposed(there[0], k.Attributes)...) {
 			a.warn("the key that is there is not what was asked for: " + other)
 		}
 	} else {
@@ -198,7 +198,7 @@ func differences(there []admin.Key, want admin.NewKey) (all []string) {
 	if less := want.Attributes &^ is.Attributes & is.Known; less != 0 {
 		all = append(all, "it lacks "+less.Names())
 	}
-	return append(all, exposed(is, want.Attributes)...)
+	return all
 }
 
 // generate makes a key. When the answer is lost it says under which id the key
