@@ -144,14 +144,10 @@ func fewEnough(b []byte) error {
 			return hostile("its manifest is not JSON: %v", err)
 		case token == json.Delim('{') || token == json.Delim('['):
 			if objects++; objects > maxEntries+4 { // the manifest itself, its key, the list
-				return tooMany()
+				return hostile("it holds more than the %d files and folders that it may", maxEntries)
 			}
 		}
 	}
-}
-
-func tooMany() error {
-	return fault.New(fault.Malformed, "the backup holds more than the %d files and folders that it may", maxEntries)
 }
 
 // check makes sure that the manifest is one that ssovault writes. It is the
@@ -171,7 +167,7 @@ func (m Manifest) check() error {
 	case m.Mode == vault.ModeClear && m.SaveID != "":
 		return hostile("its manifest has a save-id and no key")
 	case len(m.Entries) > maxEntries:
-		return tooMany()
+		return fault.New(fault.Malformed, "the backup holds more than the %d files and folders that it may", maxEntries)
 	}
 	if m.Mode == vault.ModeSealed {
 		if err := (sks.Mark{Generation: m.Generation, SaveID: m.SaveID}).Check(); err != nil {
