@@ -136,7 +136,10 @@ func (f *Folder) oneLogin(ctx context.Context, wait time.Duration) (unlock func(
 		return func() {}, err
 	}
 	lock := flock.New(f.Run(""), flock.SetFlag(os.O_RDONLY))
-	if err := waitFor(ctx, lock, true, wait); err != nil {
+	if err := waitFor(ctx, lock, true, wait); fault.Of(err) == fault.Busy {
+		return nil, fault.New(fault.Busy, "another ssovault is logging in to the HSM from this folder; waited %v", wait).
+			With("its login does not come to an end: is the HSM away? Once that one has given up, try again, or ask 'ssovault doctor'")
+	} else if err != nil {
 		return nil, err
 	}
 	return func() { _ = lock.Close() }, nil
