@@ -45,6 +45,9 @@ func (l Protocol) Main(handle func(head, payload []byte) (Answer, error)) {
 	if err := protect(); err != nil {
 		end(err)
 	}
+	if err := closeInherited(); err != nil {
+		end(err)
+	}
 	if err := syscall.SetNonblock(connection, false); err != nil {
 		end(fmt.Errorf("%s is started by ssovault itself: %w", l.Argument, err))
 	}

@@ -3,7 +3,9 @@ package helper_test
 import (
 	"context"
 	"errors"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -124,6 +126,35 @@ func TestCancelledContext(t *testing.T) {
 	wantUnreachable(t, err)
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v does not tell that the context ended", err)
+	}
+}
+
+// A descriptor that this program was started with is not the library's.
+func TestInheritedDescriptors(t *testing.T) {
+	k, m := p11test.Token(t), p11test.Faulty(t, "")
+	file, err := os.CreateTemp(t.TempDir(), "inherited")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	fd, err := unix.Dup(int(file.Fd())) // not close-on-exec
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	m.Plan("log")
+	if _, err := dial(t, access(k, m), k.PIN); err != nil {
+		t.Fatal(err)
+	}
+	pid := strings.Fields(m.Log()[0])[0]
+	open, err := filepath.Glob("/proc/" + pid + "/fd/*")
+	if err != nil || len(open) == 0 {
+		t.Fatal(open, err)
+	}
+	for _, path := range open {
+		if to, err := os.Readlink(path); err == nil && to == file.Name() {
+			t.Errorf("the helper holds %s", to)
+		}
 	}
 }
 
