@@ -11,8 +11,8 @@ import (
 	"ssovault/internal/p11test"
 )
 
-// carryWork is a command that brings a key into a token, and meets a fault at
-// its n-th call, for every n.
+// carryWork is a command that makes a key in a token or brings one in, and meets
+// a fault at its n-th call, for every n.
 type carryWork struct {
 	name string
 	args func(*twoTokens) []string
@@ -27,6 +27,9 @@ func second(s *twoTokens) p11test.Tok { return s.second }
 func third(s *twoTokens) p11test.Tok  { return s.third }
 
 var carryWorks = []carryWork{
+	{name: "generate", changes: second, creates: "C_GenerateKey", args: func(s *twoTokens) []string {
+		return []string{"key", "generate", "K", "--replicable", "--token", s.second.Serial, "--pin-source", s.pin}
+	}},
 	{name: "components", changes: second, creates: "C_CreateObject", args: func(s *twoTokens) []string {
 		return []string{"key", "components", "K", "--token", s.second.Serial, "--pin-source", s.pin, "--count", "2", "--sheet-dir", s.emptyFolder("sheets")}
 	}},

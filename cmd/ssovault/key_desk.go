@@ -167,8 +167,9 @@ func (v *visit) noTwin(ctx context.Context, attributes hsm.Attributes, kcv strin
 	return nil
 }
 
-// store brings a key in by put, which may still name it. When the answer is lost on the way it logs in
-// again and takes away what may have been made; where that cannot be done
+// store has put make a key or bring one in; put may still name it, and gives the
+// key that is there already instead. When the answer is lost on the way, store
+// logs in again and takes away what may have been made; where that cannot be done
 // either, the error is a *perhapsThere.
 func (d *desk) store(ctx context.Context, k *admin.NewKey, put func(*visit) (admin.Key, error)) (made admin.Key, err error) {
 	begun, was := false, false
@@ -184,7 +185,7 @@ func (d *desk) store(ctx context.Context, k *admin.NewKey, put func(*visit) (adm
 		made, err = put(v)
 		if err == nil && slices.Equal(made.ID, k.ID) && !was {
 			d.log.Info().Str("command", d.command).Str("token", v.token.Label).Str("serial", v.token.Serial).
-				Str("label", made.Label).Str("key_id", hex.EncodeToString(made.ID)).Msg("key brought in")
+				Str("label", made.Label).Str("key_id", hex.EncodeToString(made.ID)).Msg("key stored")
 		}
 		return err
 	})

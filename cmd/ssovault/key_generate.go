@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -143,38 +141,35 @@ func (a *app) generate(ctx context.Context, o generateOptions, k admin.NewKey) e
 			return err
 		}
 	}
-	v, err := a.enter(ctx, o.tokenFlags)
-	if err != nil {
-		return err
-	}
-	defer v.Close()
-	there, err := v.Keys(ctx, k.Label, true)
-	if err != nil {
-		return err
-	}
-	there = slices.DeleteFunc(there, func(k admin.Key) bool { return k.Class != admin.SecretKey })
-	report := generateReport{Present: len(there) > 0}
-	if report.Present {
-		report.keyReport = reportOf(there[0])
+	d := &desk{app: a, flags: o.tokenFlags, role: sks.RoleUser}
+	defer d.end()
+	var report generateReport
+	var token string
+	made, err := d.store(ctx, &k, func(v *visit) (admin.Key, error) {
+		token = v.token.String()
+		there, err := v.secretKeys(ctx, k.Label)
+		if err != nil {
+			return admin.Key{}, err
+		}
+		if report.Present = len(there) > 0; !report.Present {
+			return v.Generate(ctx, k)
+		}
 		for _, other := range append(differences(there, k), exposed(there[0], k.Attributes)...) {
 			a.warn("the key that is there is not what was asked for: " + other)
 		}
-	} else {
-		made, err := v.generate(ctx, k)
-		if err != nil {
-			return err
-		}
-		report.Made, report.keyReport = true, reportOf(made)
-		a.log.Info().Str("command", a.command).Str("token", v.token.Label).Str("serial", v.token.Serial).
-			Str("key_id", report.ID).Str("label", report.Label).Msg("key generated")
+		return there[0], nil
+	})
+	if err != nil {
+		return err
 	}
+	report.Made, report.keyReport = !report.Present, reportOf(made)
 	if o.asJSON {
 		return printJSON(a.out, report)
 	}
 	if report.Present {
 		fmt.Fprintf(a.out, "already present: %s\n", oneLine(o.label))
 	} else {
-		fmt.Fprintf(a.out, "generated in the token %s:\n", oneLine(v.token.String()))
+		fmt.Fprintf(a.out, "generated in the token %s:\n", oneLine(token))
 	}
 	return report.print(a.out)
 }
@@ -199,14 +194,4 @@ func differences(there []admin.Key, want admin.NewKey) (all []string) {
 		all = append(all, "it lacks "+less.Names())
 	}
 	return all
-}
-
-// generate makes a key. When the answer is lost it says under which id the key
-// may be there.
-func (v *visit) generate(ctx context.Context, k admin.NewKey) (admin.Key, error) {
-	made, err := v.Generate(ctx, k)
-	if err != nil && (v.Ailing() || errors.Is(err, admin.ErrPartLeft)) {
-		err = fmt.Errorf("%w; the key may have been made (id %x), or %s", err, k.ID, partAdvice)
-	}
-	return made, err
 }

@@ -43,7 +43,7 @@ func (s *twoTokens) halves() {
 		o := s.key("generate", "lost")
 		s.module.Plan()
 		s.module.Return()
-		s.ends(o, 10, "the key may have been made (id ")
+		s.ends(o, 10, "the key may have been stored (id ")
 		s.ends(o, 10, "'ssovault key delete --unnamed' removes a part")
 	}
 }
