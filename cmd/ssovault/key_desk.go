@@ -190,14 +190,14 @@ func (d *desk) store(ctx context.Context, k *admin.NewKey, put func(*visit) (adm
 		return err
 	})
 	switch cause := fault.Of(err); {
-	case errors.Is(err, admin.ErrPartLeft):
+	case errors.Is(err, sks.ErrPartLeft):
 	case err == nil, !begun, cause == fault.Usage, cause == fault.Tampered, cause == fault.WrongKey:
 		return made, err // nothing was made, or it was taken back at once
 	}
 	if undoErr := d.takeBack(context.WithoutCancel(ctx), *k, was, before); undoErr != nil {
 		return made, &perhapsThere{err: err, id: k.ID, problem: undoErr}
 	}
-	if errors.Is(err, admin.ErrPartLeft) && d.role == sks.RoleUser {
+	if errors.Is(err, sks.ErrPartLeft) && d.role == sks.RoleUser {
 		err = fmt.Errorf("%w; after another login it was looked for, and nothing is left", err)
 	}
 	return made, err

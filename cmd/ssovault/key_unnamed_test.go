@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -124,4 +125,24 @@ func TestAnIDNamesAKey(t *testing.T) {
 	if keys := s.listed(); len(keys) != 1 {
 		t.Errorf("left: %+v", keys)
 	}
+}
+
+// Where the making of a sealing key breaks off, what to do about a part of it is
+// said, and a second run is none the worse for it.
+func TestHalfASealingKey(t *testing.T) {
+	c := newConnector(t)
+	before := c.token.Snapshot(t)
+	c.module.Plan("on C_GenerateKey * break-off 0x30")
+	if o := c.run("-config", "-answers", filepath.Join(c.in, "answers")); o.code != 10 || !strings.Contains(o.stderr, "'ssovault key delete --unnamed'") {
+		t.Fatalf("exit %d\n%s", o.code, o.stderr)
+	}
+	c.module.Plan()
+	if c.token.Snapshot(t) == before {
+		t.Fatal("no part was left")
+	}
+	c.must("key", "delete", "--unnamed", "--yes", "--token", c.token.Serial, "--library", c.module.Path, "--pin-source", "file:"+filepath.Join(c.in, "token.pin"))
+	if now := c.token.Snapshot(t); now != before {
+		t.Errorf("left:\n%s", now)
+	}
+	c.configure()
 }

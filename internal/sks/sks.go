@@ -46,6 +46,10 @@ func (id *KeyID) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
+// ErrPartLeft says that the making of a key failed, and that it could not be seen
+// to whether it left anything.
+var ErrPartLeft = errors.New("a part of it may be left in the token, without a name ('ssovault key delete --unnamed' removes such)")
+
 // ErrRefused is what Open returns when the device would not open a box and its
 // return code does not say why: a wrong key, altered bytes and a sick device
 // all give CKR_GENERAL_ERROR on SoftHSM. Verdict finds out which it was.

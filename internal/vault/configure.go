@@ -121,6 +121,9 @@ func (f *Folder) keyFor(ctx context.Context, s *SKS, p Plan, store sks.Store, an
 		return nil, err
 	}
 	key, err := store.Create(ctx, sks.NewKey{ID: s.KeyID, Label: s.KeyLabel, Replicable: p.Replicable})
+	if fault.Of(err) == fault.Unreachable {
+		err = fmt.Errorf("%w; %w", err, sks.ErrPartLeft)
+	}
 	if err == nil {
 		s.Proof, err = sks.Prove(ctx, key)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/miekg/pkcs11"
 
 	"ssovault/internal/cryptoki"
+	"ssovault/internal/sks"
 )
 
 // make makes an object that stays. SoftHSM (2.6) writes one attribute after the
@@ -29,7 +30,7 @@ func (s *server) make(k NewKey, make func() error) error {
 		tidyErr = errors.New("it would be private, and the security officer does not see what is")
 	}
 	if tidyErr != nil {
-		return fmt.Errorf("%w; %w: %v", err, ErrPartLeft, tidyErr)
+		return fmt.Errorf("%w; %w: %v", err, sks.ErrPartLeft, tidyErr)
 	}
 	return err
 }

@@ -81,7 +81,7 @@ func (s *Store) makeOnce(spec sks.NewKey) (k *key, made bool, err error) {
 	if k, lookErr := s.lookUp(spec.ID); lookErr == nil && k != nil {
 		return k, true, nil
 	}
-	return nil, false, s.fault(err, "make the key %q", spec.Label)
+	return nil, false, s.fault(err, "C_GenerateKey")
 }
 
 // sealingKey is the whole template. crypto11's own would let the key wrap and
