@@ -84,37 +84,55 @@ var ErrLocked = errors.New("the backup is encrypted, and no key that was given o
 // peekBuffer is small: what is large is read to where it stays.
 const peekBuffer = 4 << 10
 
-// decrypted gives what is inside age, or r itself where nothing is encrypted.
-func decrypted(r io.Reader, keys Keys) (in io.Reader, encrypted bool, err error) {
-	b := bufio.NewReaderSize(r, peekBuffer)
+// decrypted gives what is inside age, and the key of that file alone; or the
+// archive itself, and nil, where nothing is encrypted.
+func decrypted(r io.ReaderAt, size int64, keys Keys) (in io.Reader, key age.Identity, err error) {
+	b := bufio.NewReaderSize(io.NewSectionReader(r, 0, size), peekBuffer)
 	start, err := b.Peek(len(ageMagic))
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, false, readError(err, "its beginning")
+		return nil, nil, readError(err, "its beginning")
 	}
 	switch {
 	case bytes.HasPrefix(start, []byte(zstdMagic)):
-		return b, false, nil
+		return b, nil, nil
 	case string(start) != ageMagic:
-		return nil, false, fault.New(fault.Malformed, "this is no backup of ssovault").With(anotherBackup)
+		return nil, nil, fault.New(fault.Malformed, "this is no backup of ssovault").With(anotherBackup)
 	case len(keys.all) == 0:
-		return nil, true, locked()
+		return nil, nil, locked()
 	}
-	inner, err := age.Decrypt(b, keys.all...)
-	var none *age.NoIdentityMatchError
-	switch {
-	case errors.As(err, &none):
-		return nil, true, locked()
-	case err != nil:
-		return nil, true, damaged(err, "its age header")
+	if key, err = fileKey(b, keys); err != nil {
+		return nil, nil, err
+	}
+	inner, err := age.Decrypt(io.NewSectionReader(r, 0, size), key)
+	if err != nil {
+		return nil, nil, damaged(err, "its age header")
 	}
 	peek := bufio.NewReaderSize(inner, peekBuffer)
 	if start, err := peek.Peek(len(zstdMagic)); err != nil || string(start) != zstdMagic {
 		if err != nil {
-			return nil, true, damaged(err, "its first bytes")
+			return nil, nil, damaged(err, "its first bytes")
 		}
-		return nil, false, fault.New(fault.Malformed, "what is encrypted is no backup of ssovault").With(anotherBackup)
+		return nil, nil, fault.New(fault.Malformed, "what is encrypted is no backup of ssovault").With(anotherBackup)
 	}
-	return peek, true, nil
+	return peek, key, nil
+}
+
+// fileKey reads an age header. A passphrase takes a second to try, so what it
+// gives is kept.
+func fileKey(r io.Reader, keys Keys) (age.Identity, error) {
+	header, err := age.ExtractHeader(r)
+	if err != nil {
+		return nil, damaged(err, "its age header")
+	}
+	key, err := age.DecryptHeader(header, keys.all...)
+	var none *age.NoIdentityMatchError
+	switch {
+	case errors.As(err, &none):
+		return nil, locked()
+	case err != nil:
+		return nil, damaged(err, "its age header")
+	}
+	return age.NewInjectedFileKeyIdentity(key), nil
 }
 
 func locked() error {

@@ -25,7 +25,7 @@ func sealedArchive(t *testing.T, id sks.KeyID) []byte {
 	return d.bytes(t)
 }
 
-func encrypted(t *testing.T, b []byte, to age.Recipient) []byte {
+func encrypted(t testing.TB, b []byte, to age.Recipient) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	w, err := age.Encrypt(&out, to)

@@ -49,15 +49,18 @@ type span struct {
 // only when the whole would be. If not, that says nothing: the archive is damaged,
 // or it has no such parts.
 //
-// One that is encrypted is not split: to find the parts, much of it would have to
-// be decrypted twice. The sink is asked by several goroutines, for each entry
-// once.
+// The sink is asked by several goroutines, for each entry once.
 func (a *Archive) wholeInParts(sink Sink, m *meter, least int64) bool {
 	readers := workers()
-	if readers < 2 || a.Encrypted {
+	if readers < 2 {
 		return false
 	}
-	spans := a.spans(readers*partsEach, least)
+	file, err := a.view()
+	if err != nil {
+		return false
+	}
+	p := parts{a, file}
+	spans := p.spans(readers*partsEach, least)
 	if len(spans) < 2 {
 		return false
 	}
@@ -65,23 +68,42 @@ func (a *Archive) wholeInParts(sink Sink, m *meter, least int64) bool {
 	group.SetLimit(readers)
 	m = &meter{ctx: ctx, report: m.report, total: m.total}
 	for _, s := range spans {
-		group.Go(func() error { return a.part(s, sink, m) })
+		group.Go(func() error { return p.part(s, sink, m) })
 	}
 	return group.Wait() == nil
 }
 
-// part reads one part.
-func (a *Archive) part(s span, sink Sink, m *meter) error {
-	z := newUnframes(io.NewSectionReader(a.file, s.from.at, s.to.at-s.from.at), a.in.mem, 1)
-	defer z.Close()
+// parts finds and reads them.
+type parts struct {
+	*Archive
+	file view
+}
+
+// frames decompresses what begins with a frame of ours. The caller closes it.
+func (p parts) frames(from, to int64) (*unframes, error) {
+	in, err := p.file.section(from, to)
+	if err != nil {
+		return nil, err
+	}
+	z := newUnframes(in, p.in.mem, 1)
 	z.ours = true
-	r := &entries{manifest: &a.Manifest, in: z}
+	return z, nil
+}
+
+// part reads one part.
+func (p parts) part(s span, sink Sink, m *meter) error {
+	z, err := p.frames(s.from.at, s.to.at)
+	if err != nil {
+		return err
+	}
+	defer z.Close()
+	r := &entries{manifest: &p.Manifest, in: z}
 	if s.from.at == 0 {
 		text, err := r.first()
 		if err != nil {
 			return err
 		}
-		if sha256.Sum256(text) != a.text {
+		if sha256.Sum256(text) != p.text {
 			return errors.New("another manifest")
 		}
 	}
@@ -91,7 +113,7 @@ func (a *Archive) part(s span, sink Sink, m *meter) error {
 		return err
 	case len(bad) > 0:
 		return errors.New("another content")
-	case s.to.entry == len(a.Manifest.Entries):
+	case s.to.entry == len(p.Manifest.Entries):
 		return r.end()
 	}
 	return r.stop()
@@ -114,17 +136,17 @@ func (r *entries) stop() error {
 // spans splits the archive into parts that take about equally long, the longest
 // first. It always halves the one with the largest content: where that compresses
 // well, a byte of the archive is more work.
-func (a *Archive) spans(most int, least int64) []span {
+func (p parts) spans(most int, least int64) []span {
 	window := make([]byte, maxPacked)
-	spans := []span{a.span(cut{}, cut{a.size, len(a.Manifest.Entries)})}
+	spans := []span{p.span(cut{}, cut{p.file.size, len(p.Manifest.Entries)})}
 	for !spans[0].whole && len(spans) < most {
 		s := spans[0]
 		size := s.to.at - s.from.at
 		half := s.from.at + size/2
-		middle, ok := a.cut(window, half, min(s.to.at, half+a.size/searched))
+		middle, ok := p.cut(window, half, min(s.to.at, half+p.file.size/searched))
 		if size >= 2*least && ok && s.from.entry < middle.entry && middle.entry < s.to.entry {
-			spans = append(spans, a.span(middle, s.to))
-			spans[0] = a.span(s.from, middle)
+			spans = append(spans, p.span(middle, s.to))
+			spans[0] = p.span(s.from, middle)
 		} else {
 			spans[0].whole = true
 		}
@@ -133,10 +155,10 @@ func (a *Archive) spans(most int, least int64) []span {
 	return spans
 }
 
-func (a *Archive) span(from, to cut) span {
+func (p parts) span(from, to cut) span {
 	s := span{from: from, to: to}
 	var largest int64
-	for _, e := range a.Manifest.Entries[from.entry:to.entry] {
+	for _, e := range p.Manifest.Entries[from.entry:to.entry] {
 		s.plain += e.Size
 		largest = max(largest, e.Size)
 	}
@@ -147,8 +169,8 @@ func (a *Archive) span(from, to cut) span {
 // cut finds the first place behind from, and before to, where a file ends and the
 // next entry begins: a frame begins there, and the one before it is not full. It
 // reads the frames' headers alone, once it has found one.
-func (a *Archive) cut(b []byte, from, to int64) (c cut, ok bool) {
-	n, err := a.file.ReadAt(b[:min(int64(len(b)), to-from)], from)
+func (p parts) cut(b []byte, from, to int64) (c cut, ok bool) {
+	n, err := p.file.ReadAt(b[:min(int64(len(b)), to-from)], from)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return c, false
 	}
@@ -159,8 +181,8 @@ func (a *Archive) cut(b []byte, from, to int64) (c cut, ok bool) {
 			return c, false
 		}
 		at := from + int64(n-len(b)+i)
-		if at, ok = a.pastFile(at, to); ok {
-			if entry, ok := a.begins(at); ok {
+		if at, ok = p.pastFile(at, to); ok {
+			if entry, ok := p.begins(at); ok {
 				return cut{at, entry}, true
 			}
 		}
@@ -170,10 +192,10 @@ func (a *Archive) cut(b []byte, from, to int64) (c cut, ok bool) {
 }
 
 // pastFile goes from the beginning of a frame past the first that is not full.
-func (a *Archive) pastFile(at, to int64) (int64, bool) {
+func (p parts) pastFile(at, to int64) (int64, bool) {
 	b := make([]byte, zstd.HeaderMaxSize)
 	for range maxFrames {
-		n, err := a.file.ReadAt(b, at)
+		n, err := p.file.ReadAt(b, at)
 		if err != nil && !errors.Is(err, io.EOF) || at >= to {
 			return 0, false
 		}
@@ -186,7 +208,7 @@ func (a *Archive) pastFile(at, to int64) (int64, bool) {
 			return nil
 		}
 		take := func(n int) ([]byte, error) {
-			_, err := a.file.ReadAt(b[:n], at)
+			_, err := p.file.ReadAt(b[:n], at)
 			return b[:n], errors.Join(err, pass(n))
 		}
 		if along(h, take, pass) != nil {
@@ -200,14 +222,16 @@ func (a *Archive) pastFile(at, to int64) (int64, bool) {
 }
 
 // begins tells which entry begins with the frame at a byte.
-func (a *Archive) begins(at int64) (entry int, ok bool) {
-	z := newUnframes(io.NewSectionReader(a.file, at, 2*maxPacked), a.in.mem, 1)
+func (p parts) begins(at int64) (entry int, ok bool) {
+	z, err := p.frames(at, min(p.file.size, at+2*maxPacked))
+	if err != nil {
+		return 0, false
+	}
 	defer z.Close()
-	z.ours = true
 	h, err := (&entries{in: z}).next("an entry")
 	if err != nil {
 		return 0, false
 	}
 	name := strings.TrimSuffix(strings.TrimPrefix(h.Name, dataPrefix), "/")
-	return slices.BinarySearchFunc(a.Manifest.Entries, name, func(e Entry, name string) int { return strings.Compare(e.Name, name) })
+	return slices.BinarySearchFunc(p.Manifest.Entries, name, func(e Entry, name string) int { return strings.Compare(e.Name, name) })
 }

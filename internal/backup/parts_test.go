@@ -109,6 +109,15 @@ func bothWays(t *testing.T, archive []byte) (whole error, inParts bool) {
 	if inParts && whole != nil {
 		t.Errorf("whole in parts, but %v", whole)
 	}
+	sealed, keys := inAge(t, archive)
+	b, err := Open(bytes.NewReader(sealed), int64(len(sealed)), keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if got := b.wholeInParts(nil, &meter{ctx: context.Background()}, 1); got != inParts {
+		t.Errorf("whole in parts: %v, encrypted: %v", inParts, got)
+	}
 	if a, err = open(); err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +138,11 @@ func TestParts(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer a.Close()
-	spans := a.spans(8, 1)
+	file, err := a.view()
+	if err != nil {
+		t.Fatal(err)
+	}
+	spans := parts{a, file}.spans(8, 1)
 	if len(spans) < 5 {
 		t.Errorf("%d parts", len(spans))
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"filippo.io/age"
 	"github.com/klauspost/compress/zstd"
 
 	"ssovault/internal/durable"
@@ -25,6 +26,7 @@ type Archive struct {
 	Encrypted bool
 	file      io.ReaderAt
 	size      int64
+	key       age.Identity      // of an encrypted one
 	text      [sha256.Size]byte // digest of the manifest's text
 	in        *unframes
 	entries   *entries // in reads ahead for them
@@ -34,7 +36,7 @@ type Archive struct {
 // ssovault would not have written, Tampered for what is damaged; ErrLocked
 // without a key that fits. The caller closes it.
 func Open(r io.ReaderAt, size int64, keys Keys) (a *Archive, err error) {
-	in, encrypted, err := decrypted(io.NewSectionReader(r, 0, size), keys)
+	in, key, err := decrypted(r, size, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +50,7 @@ func Open(r io.ReaderAt, size int64, keys Keys) (a *Archive, err error) {
 		mem.zstd.Close()
 		return nil, err
 	}
-	a.in, a.file, a.size, a.Encrypted = z, r, size, encrypted
+	a.in, a.file, a.size, a.key, a.Encrypted = z, r, size, key, key != nil
 	return a, nil
 }
 
