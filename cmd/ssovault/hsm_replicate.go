@@ -155,7 +155,7 @@ func (a *app) replicate(ctx context.Context, o replicateOptions) (*replicateRepo
 		return nil, err
 	}
 	d := &desk{app: a, flags: to, role: sks.RoleUser}
-	d.flags.token = target.Serial // the one that was shown and confirmed
+	d.flags.serial = target.Serial
 	defer d.end()
 	var first error
 	for _, k := range keys {
@@ -171,28 +171,51 @@ func (a *app) replicate(ctx context.Context, o replicateOptions) (*replicateRepo
 	return r, first
 }
 
-// leaving wraps the keys in the first token.
-func (a *app) leaving(ctx context.Context, from tokenFlags, target admin.Token, peer identity, o replicateOptions, r *replicateReport) ([]onItsWay, error) {
+// leaving wraps the keys in the first token. Who is asked whether they may go has
+// been told which.
+func (a *app) leaving(ctx context.Context, from tokenFlags, target admin.Token, peer identity, o replicateOptions, r *replicateReport) (all []onItsWay, err error) {
 	v, err := a.visit(ctx, from)
 	if err != nil {
 		return nil, err
 	}
-	defer v.Close()
 	r.From = nameOf(v.token)
-	if v.token.Serial == target.Serial {
+	if v.Close(); r.From.Serial == target.Serial {
 		return nil, fault.New(fault.Usage, "--from and --to are the same token: %s", r.To)
 	}
-	if err := a.confirm(ctx, o.yes, fmt.Sprintf("Keys go from %s to %s. Go on", r.From, r.To)); err != nil {
-		return nil, err
+	d := &desk{app: a, flags: from, role: sks.RoleUser}
+	d.flags.serial = r.From.Serial
+	defer d.end()
+	if !o.yes {
+		var chosen []admin.Key
+		err := d.with(ctx, func(v *visit) (err error) {
+			_, chosen, err = v.going(ctx, target, peer, o.keys)
+			return err
+		})
+		if err != nil || len(chosen) == 0 {
+			return nil, err
+		}
+		if err := a.confirm(ctx, false, fmt.Sprintf("%s from %s to %s: %s. Go on", countOf(len(chosen)), r.From, r.To, labels(chosen))); err != nil {
+			return nil, err
+		}
 	}
-	if err := v.login(ctx, sks.RoleUser); err != nil {
-		return nil, err
+	err = d.with(ctx, func(v *visit) (err error) {
+		all, err = v.wrapped(ctx, target, peer, o.keys)
+		return err
+	})
+	return all, err
+}
+
+// going chooses the keys, and finds what they are to be wrapped under.
+func (v *visit) going(ctx context.Context, target admin.Token, peer identity, named []string) (trusted identity, chosen []admin.Key, err error) {
+	if trusted, err = v.trusted(ctx, target, peer); err == nil {
+		chosen, err = v.replicable(ctx, named)
 	}
-	trusted, err := v.trusted(ctx, target, peer)
-	if err != nil {
-		return nil, err
-	}
-	chosen, err := v.replicable(ctx, o.keys)
+	return trusted, chosen, err
+}
+
+// wrapped wraps the keys.
+func (v *visit) wrapped(ctx context.Context, target admin.Token, peer identity, named []string) ([]onItsWay, error) {
+	trusted, chosen, err := v.going(ctx, target, peer, named)
 	if err != nil {
 		return nil, err
 	}
@@ -216,6 +239,15 @@ func (a *app) leaving(ctx context.Context, from tokenFlags, target admin.Token, 
 		all = append(all, one)
 	}
 	return all, nil
+}
+
+// labels names keys in a question.
+func labels(keys []admin.Key) string {
+	all := make([]string, len(keys))
+	for i, k := range keys {
+		all[i] = oneLine(k.Label)
+	}
+	return strings.Join(all, ", ")
 }
 
 // trusted finds the target's identity among those that the security officer

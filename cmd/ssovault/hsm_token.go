@@ -28,6 +28,9 @@ type tokenFlags struct {
 	soSource       string
 	// Of a command about two tokens, instead of --pin-source; and its flag's name.
 	userSource, userFlag string
+	// serial is that of the token which was shown and confirmed, or empty: what the
+	// words mean by now must still be that one.
+	serial string
 }
 
 func (t *tokenFlags) register(c *cobra.Command) {
@@ -265,6 +268,9 @@ func (a *app) visit(ctx context.Context, flags tokenFlags) (*visit, error) {
 	v.token, err = v.device.named(flags, p)
 	if err == nil && v.token.Problem != nil {
 		err = v.token.Problem
+	}
+	if err == nil && flags.serial != "" && v.token.Serial != flags.serial {
+		err = fault.New(fault.Usage, "the token %s is another one by now: it was of the serial %s", oneLine(v.token.String()), flags.serial)
 	}
 	if err != nil {
 		_ = v.Close()

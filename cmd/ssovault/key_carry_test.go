@@ -312,7 +312,7 @@ func TestTrustAtTheTerminal(t *testing.T) {
 	}
 	s.well(s.key("generate", "moving", "--replicable"))
 	shown, code := s.onTerminal([]string{"y"}, "never", "", "hsm", "replicate", "--from", s.token.Serial, "--to", s.second.Serial, "--pin-source", s.pin)
-	if code != 0 || !strings.Contains(shown, "Keys go from ssovault test (serial "+s.token.Serial+") to second (serial "+s.second.Serial+")") {
+	if code != 0 || !strings.Contains(shown, "1 key from ssovault test (serial "+s.token.Serial+") to second (serial "+s.second.Serial+"): moving. Go on") {
 		t.Errorf("exit %d\n%s", code, shown)
 	}
 }
