@@ -9,22 +9,24 @@ import (
 	"testing"
 )
 
-// What was ignored when ssovault began is ignored in the service: it is the same
-// process, and systemd starts services with SIGPIPE ignored.
+// What was ignored when ssovault began is ignored in the service, as if ssovault
+// were not there: systemd starts services with SIGPIPE ignored, nohup with SIGHUP.
 func TestIgnoredSignalsStayIgnored(t *testing.T) {
 	c := newConnector(t)
 	c.configure()
 	const show = "grep SigIgn /proc/self/status"
 	for _, ignore := range []string{"true", "trap '' PIPE USR1 HUP"} {
-		with := c.command("run", "--", "/bin/sh", "-c", show)
-		with.Args = append([]string{"/bin/sh", "-c", ignore + `; exec "$0" "$@"`, with.Path}, with.Args[1:]...)
-		with.Path = "/bin/sh"
 		without, err := exec.Command("/bin/sh", "-c", ignore+"; exec /bin/sh -c '"+show+"'").Output()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if o := execute(t, with); o.code != 0 || o.stdout != string(without) {
-			t.Errorf("%s: %q, and %q without ssovault\n%s", ignore, o.stdout, without, o.stderr)
+		for _, run := range [][]string{{"run"}, {"run", "--dir"}} {
+			with := c.command(append(run, "--", "/bin/sh", "-c", show)...)
+			with.Args = append([]string{"/bin/sh", "-c", ignore + `; exec "$0" "$@"`, with.Path}, with.Args[1:]...)
+			with.Path = "/bin/sh"
+			if o := execute(t, with); o.code != 0 || o.stdout != string(without) {
+				t.Errorf("%s, %v: %q, and %q without ssovault\n%s", ignore, run, o.stdout, without, o.stderr)
+			}
 		}
 	}
 }

@@ -55,6 +55,7 @@ func Supervise(c Command, p vault.Plain, std Stdio) (status int, err error) {
 	cmd := &exec.Cmd{Path: c.Path, Args: c.Argv, Env: WithEnv(c.Env, handed), Stdin: std.In, Stdout: std.Out, Stderr: std.Err}
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals)
+	ignoreForChild()
 	defer signal.Stop(signals)
 	if err := cmd.Start(); err != nil {
 		return 0, fault.Wrap(execCause(err), err, "run %s", c.Path)
