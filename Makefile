@@ -1,17 +1,21 @@
 # make demo   the main job, end to end, on a throw-away SoftHSM token
 # make test   everything that can be tested, with the race detector
 # make build  bin/ssovault            make bench  speed, side by side
+# make man    manual pages in bin/man
 # make crash  every point of the crash tests, of which make test takes one in seven
 SHELL := /bin/bash
 GO    ?= go
 BIN   := bin/ssovault
 
-.PHONY: build demo test crash lint vet bench fuzz deps clean
+.PHONY: build man demo test crash lint vet bench fuzz deps clean
 build: $(BIN)
 
 # -buildvcs=auto stamps the commit when there is a repository to ask.
 $(BIN): $(shell find cmd internal -name '*.go' -not -name '*_test.go') go.mod go.sum
 	CGO_ENABLED=1 $(GO) build -trimpath -ldflags="-s -w" -buildvcs=auto -o $@ ./cmd/ssovault
+
+man:
+	$(GO) run -tags man ./cmd/ssovault bin/man/man1
 
 demo: deps-demo build
 	./testdata/demo/demo.sh

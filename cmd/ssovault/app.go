@@ -64,6 +64,9 @@ func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "ssovault",
 		Short: "Seal an SSO connector's settings with a key in an HSM, and hand them to the service at start",
+		Long: `Ssovault configures an SSO connector, seals its property files with a key that never leaves
+an HSM, hands them unsealed to the service at start, and brings everything back when the
+server, the files or the HSM are lost.`,
 		Example: `  ssovault -config                        # the dialog: settings, key, sealing
   ssovault run -- /opt/connector/bin/start # unseal, then become the service
   ssovault set admin_port=8081             # one change, one save
@@ -82,7 +85,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(cmd, err)
 	})
-	root.Args = usageArgs(root.Args)
+	withExitStatus(root)
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.base, "base", "", "install `folder` (default $SSOVAULT_BASE, else the working directory)")
 	flags.DurationVar(&a.lockWait, "lock-wait", vault.DefaultLockWait, "how long to wait for another ssovault")

@@ -1,3 +1,5 @@
+//go:build !man
+
 // ssovault lives for milliseconds on one or two threads: how much processor a
 // container grants need not be read at each start, twice.
 //go:debug containermaxprocs=0
