@@ -21,6 +21,16 @@ func inAge(t testing.TB, archive []byte) ([]byte, Keys) {
 	return encrypted(t, archive, id.Recipient()), Keys{[]age.Identity{id}}
 }
 
+// whole tells whether an archive is whole in parts of any size.
+func whole(archive []byte, keys Keys) bool {
+	a, err := Open(bytes.NewReader(archive), int64(len(archive)), keys)
+	if err != nil {
+		return false
+	}
+	defer a.Close()
+	return a.wholeInParts(nil, &meter{ctx: context.Background()}, 1)
+}
+
 // An encrypted archive of several of age's chunks is whole in parts; with a byte
 // of any chunk altered, or cut off anywhere, it is not.
 func TestEncryptedInParts(t *testing.T) {
@@ -36,24 +46,16 @@ func TestEncryptedInParts(t *testing.T) {
 	}
 	archive, _ := framed(t, d)
 	sealed, keys := inAge(t, archive)
-	whole := func(b []byte) bool {
-		a, err := Open(bytes.NewReader(b), int64(len(b)), keys)
-		if err != nil {
-			return false
-		}
-		defer a.Close()
-		return a.wholeInParts(nil, &meter{ctx: context.Background()}, 1)
-	}
-	if !whole(sealed) {
+	if !whole(sealed, keys) {
 		t.Fatal("not whole")
 	}
 	for at := 1; at < len(sealed); at += ageChunk / 3 {
 		b := bytes.Clone(sealed)
 		b[at] ^= 1
-		if whole(b) {
+		if whole(b, keys) {
 			t.Errorf("byte %d altered, and whole", at)
 		}
-		if whole(sealed[:at]) {
+		if whole(sealed[:at], keys) {
 			t.Errorf("cut to %d of %d bytes, and whole", at, len(sealed))
 		}
 	}
