@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -70,6 +71,10 @@ func (a *app) resumePIN(ctx context.Context, o pinOptions) error {
 		if err := w.readOld(ctx, &visit{app: a, site: w.site, flags: o.tokenFlags, token: admin.Token{Token: sks.Token{Label: w.change.Members[0].Label}}}); err != nil {
 			return err
 		}
+		if !w.reset && w.old.Equal(w.next) {
+			return fault.New(fault.Usage, "what was given as the old PIN, from %s, is the new one", w.oldSource).
+				With("no login was tried with it; '--pin-source SOURCE' says where the PIN is that the token has")
+		}
 	}
 }
 
@@ -83,20 +88,20 @@ func (w *pinWork) goOn(ctx context.Context) (done bool, err error) {
 		return false, err
 	}
 	if w.change == nil {
-		return true, w.nothing()
+		return true, w.nothing("no change of a PIN is under way in " + oneLine(w.state.Base))
 	}
 	for _, name := range w.leaveOut {
 		kept, err := w.change.LeaveOut(name)
 		if err != nil {
 			return false, err
 		}
-		if kept != "" {
-			w.warn("the PIN that the token " + name + " may have is kept in " + kept)
+		if len(kept) > 0 {
+			w.warn("what PIN the token " + name + " may have is kept in " + strings.Join(kept, " and "))
 		}
 	}
 	w.leaveOut = nil
 	if len(w.change.Members) == 0 {
-		return true, w.nothing()
+		return true, w.nothing("no token is left in the change; it has ended")
 	}
 	if w.reset {
 		w.change.ByOfficer()
@@ -141,14 +146,14 @@ func (w *pinWork) newPIN(ctx context.Context) (err error) {
 	return err
 }
 
-// nothing says that no change is under way.
-func (w *pinWork) nothing() error {
+// nothing says why nothing is left to do.
+func (w *pinWork) nothing(why string) error {
 	if err := w.state.SweepPINChange(); err != nil {
 		return err
 	}
 	if w.asJSON {
 		return printJSON(w.out, pinReport{Tokens: []tokenName{}, Nothing: true})
 	}
-	_, err := fmt.Fprintf(w.out, "no change of a PIN is under way in %s\n", oneLine(w.state.Base))
+	_, err := fmt.Fprintln(w.out, why)
 	return err
 }

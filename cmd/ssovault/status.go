@@ -144,7 +144,7 @@ func (a *app) gatherStatus(f *vault.Folder) (statusReport, error) {
 	if c, err := f.PINChange(); err != nil {
 		note(err)
 	} else if c != nil {
-		r.PINChange = c.Members[0].String()
+		r.PINChange = c.Unfinished()
 	}
 	pending, err := f.Pending()
 	note(err)
@@ -192,7 +192,7 @@ func (r statusReport) print(out io.Writer) error {
 	line("service", map[bool]string{true: "running", false: "not running"}[r.Running])
 	line("PIN", r.PINRefused)
 	if r.PINChange != "" {
-		line("PIN change", "not finished for "+r.PINChange+" …; 'ssovault hsm pin resume' goes on")
+		line("PIN change", "not finished for "+r.PINChange+"; 'ssovault hsm pin resume' goes on")
 	}
 	if r.LastFailure != nil {
 		line("last failure", fmt.Sprintf("%s, cause (%s): %s", r.LastFailure.Time.Format(time.RFC3339), r.LastFailure.Cause, r.LastFailure.Error))

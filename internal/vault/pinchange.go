@@ -46,10 +46,14 @@ type PINMember struct {
 	Has PINHeld `json:"has"`
 	// Trying is the PIN of a login whose answer is not known yet, Setting a change
 	// whose answer is not.
-	Trying  PINHeld  `json:"trying,omitempty"`
-	Setting bool     `json:"setting,omitempty"`
-	New     PINTries `json:"new"`
-	Old     PINTries `json:"old"`
+	Trying  PINHeld `json:"trying,omitempty"`
+	Setting bool    `json:"setting,omitempty"`
+	// Asked: it was asked to take the new PIN, so that it may have it.
+	Asked bool     `json:"asked,omitempty"`
+	New   PINTries `json:"new"`
+	Old   PINTries `json:"old"`
+
+	refusal error // the last one of this run
 }
 
 // String names the token.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"ssovault/internal/durable"
 	"ssovault/internal/fault"
@@ -46,41 +47,66 @@ func (c *PINChange) allNew() bool {
 	return true
 }
 
+// Unfinished names the tokens that do not have the new PIN for certain; where all
+// have it, the stored source.
+func (c *PINChange) Unfinished() string {
+	var open []string
+	for _, m := range c.Members {
+		if m.Has != PINNew || m.Setting {
+			open = append(open, m.String())
+		}
+	}
+	if len(open) == 0 {
+		return "the stored source"
+	}
+	return strings.Join(open, ", ")
+}
+
 // LeaveOut takes a member out of the change, as it is: by label or serial
 // number. Cause Usage when none or several are meant. Without members the change
-// is ended. kept names the file in which a PIN is kept that this token may have,
-// "" for none.
-func (c *PINChange) LeaveOut(name string) (kept string, err error) {
-	var left []PINMember
+// is ended. kept are the files in which the PINs are kept that this token may
+// have: as far as they lie in a file, they are in none that the change leaves
+// alone.
+func (c *PINChange) LeaveOut(name string) (kept []string, err error) {
+	var left, out []PINMember
 	for _, m := range c.Members {
 		if m.Serial != name && m.Label != name {
 			left = append(left, m)
+		} else {
+			out = append(out, m)
 		}
 	}
-	if len(left) != len(c.Members)-1 {
-		return "", fault.New(fault.Usage, "%q names %d of the tokens whose PIN is being changed, not one", name, len(c.Members)-len(left))
+	if len(out) != 1 {
+		return nil, fault.New(fault.Usage, "%q names %d of the tokens whose PIN is being changed, not one", name, len(out))
 	}
-	if kept, err = c.keepBeside(); err != nil {
-		return "", err
+	keep := func(from, suffix string) error {
+		b, err := durable.Read(from, maxPIN)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		defer secret.Wipe(b)
+		to := c.folder.PINFile() + KeptSuffix(c.Began) + suffix
+		kept = append(kept, to)
+		return durable.Replace(to, b)
 	}
-	return kept, c.leave(left)
-}
-
-// keepBeside keeps the old PIN where the end of the change does not remove it.
-func (c *PINChange) keepBeside() (string, error) {
-	old, err := durable.Read(c.folder.oldPIN(), maxPIN)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
+	m := out[0]
+	if old := c.OldSource(); m.Has != PINNew && old.Kind == pin.KindFile {
+		path := old.Arg
+		if old == pin.Default {
+			path = c.folder.PINFile()
+		}
+		err = keep(path, "")
+	}
+	if err == nil && (m.Has != PINOld || m.Setting) && !c.Followed {
+		err = keep(c.folder.newPIN(), "-new")
 	}
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	defer secret.Wipe(old)
-	path := c.folder.PINFile() + KeptSuffix(c.Began)
-	if err := durable.Replace(path, old); err != nil {
-		return "", err
-	}
-	return path, nil
+	return kept, c.leave(left)
 }
 
 // leave goes on with the members that are left.

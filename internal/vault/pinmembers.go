@@ -114,7 +114,7 @@ func (c *PINChange) advance(ctx context.Context, d PINDevice, m *PINMember, next
 		}
 		var err error
 		switch useOld, useNew := m.Old.allowed(), m.New.allowed() && m.Has == PINUnknown; {
-		case useNew && (!useOld || m.New.Lost <= m.Old.Lost):
+		case useNew && (!useOld || m.newFirst()):
 			err = c.tryNew(ctx, d, m)
 		case useOld:
 			var lost error
@@ -128,6 +128,12 @@ func (c *PINChange) advance(ctx context.Context, d PINDevice, m *PINMember, next
 		}
 	}
 	return nil
+}
+
+// newFirst tells which PIN is tried first where both may be: the one of which
+// fewer answers were lost, and else the one that the token probably has.
+func (m *PINMember) newFirst() bool {
+	return m.New.Lost < m.Old.Lost || m.New.Lost == m.Old.Lost && m.Asked
 }
 
 // settle judges what a crash left: answers that nobody heard are lost.
@@ -154,8 +160,11 @@ func (m *PINMember) stuck() error {
 	if !m.New.Refused || !m.Old.Refused {
 		what = "too many answers of it were lost"
 	}
-	return fault.New(fault.PINRefused, "the token %s: %s; neither is tried again", m, what).
-		With("'ssovault hsm pin resume --reset' lets the security officer set the new PIN; '--leave-out' leaves this token as it is; '--try-pin' tries once more")
+	const advice = "'ssovault hsm pin resume --try-pin --pin-source SOURCE' tries the PIN that it has, if that is another; '--reset' lets the security officer set the new PIN; '--leave-out' leaves this token as it is"
+	if m.refusal != nil { // it says what the flags tell of the tries that are left
+		return fault.Wrap(fault.PINRefused, m.refusal, "the token %s: %s; neither is tried again", m, what).(*fault.Error).With(advice)
+	}
+	return fault.New(fault.PINRefused, "the token %s: %s; neither is tried again", m, what).With(advice)
 }
 
 // tryNew finds out whether the member has the new PIN already.
@@ -167,7 +176,7 @@ func (c *PINChange) tryNew(ctx context.Context, d PINDevice, m *PINMember) error
 		_ = s.Close() // it has said what was asked
 		return c.write()
 	case PINWasRefused:
-		m.New.Refused = true
+		m.New.Refused, m.refusal = true, err
 		c.remember(*m)
 		if !m.Old.Refused {
 			m.Has = PINOld
@@ -195,13 +204,13 @@ func (c *PINChange) setNew(ctx context.Context, d PINDevice, m *PINMember, next 
 		if c.untouched() && m == &c.Members[0] {
 			return nil, err // a wrong PIN was given; nobody knows it
 		}
-		m.Old.Refused, m.Has = true, PINUnknown
+		m.Old.Refused, m.Has, m.refusal = true, PINUnknown, err
 		return nil, c.write()
 	default:
 		return nil, err
 	}
 	defer s.Close()
-	m.Old, m.Has, m.Setting = PINTries{}, PINOld, true
+	m.Old, m.Has, m.Setting, m.Asked = PINTries{}, PINOld, true, true
 	if err := c.write(); err != nil {
 		m.Setting = false // the disk is full, say: it was not asked
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"ssovault/internal/fault"
@@ -128,7 +129,7 @@ func (d *fakeDevice) lostTooMany(c *PINChange) bool {
 }
 
 // run runs a change until its end, an error or a crash.
-func (d *fakeDevice) run(t *rapid.T, f *Folder, c *PINChange) (err error) {
+func (d *fakeDevice) run(t rapid.TB, f *Folder, c *PINChange) (err error) {
 	defer func() {
 		switch p := recover().(type) {
 		case nil:
@@ -276,14 +277,118 @@ func TestPINChangeOfAStranger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b, err := os.ReadFile(kept); err != nil || string(b) != "old-pin\n" {
-		t.Errorf("%s holds %q, %v", kept, b, err)
-	}
+	holds(t, kept, "old-pin\n")
 	if err := change.Run(t.Context(), d, next); err != nil {
 		t.Error(err)
 	}
 	if left, _ := filepath.Glob(f.Run("*pin-change*")); len(left) > 0 {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// holds wants files to hold PINs, in order.
+func holds(t *testing.T, files []string, want ...string) {
+	t.Helper()
+	var got []string
+	for _, path := range files {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Error(err)
+		}
+		got = append(got, string(b))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%v (-want +got):\n%s", files, diff)
+	}
+}
+
+// Who says which PIN a member has, after it refused both, has that one tried
+// first: it may be the last try.
+func TestPINChangeTriesWhatIsGivenFirst(t *testing.T) {
+	f, c := changing(t)
+	c.Members = c.Members[:2]
+	d := &fakeDevice{tokens: map[string]*fakeToken{}, old: "old-pin", next: "new-pin", fate: func() string { return "" }}
+	for _, m := range c.Members {
+		d.tokens[m.Serial] = &fakeToken{pin: d.old, refused: map[string]int{}}
+	}
+	d.tokens["2"].pin = "another"
+	next := secret.New([]byte(d.next))
+	change, err := f.BeginPINChange(c, next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := change.Run(t.Context(), d, next); fault.Of(err) != fault.PINRefused || !errors.Is(err, errRefused) {
+		t.Error(err)
+	}
+	if change, err = f.PINChange(); err != nil {
+		t.Fatal(err)
+	}
+	if open := change.Unfinished(); open != "token 2 (serial 2)" {
+		t.Errorf("not finished for %s", open)
+	}
+	change.TryAgain()
+	d.old = "another"
+	if err := change.Run(t.Context(), d, next); err != nil {
+		t.Error(err)
+	}
+	if token := d.tokens["2"]; token.pin != d.next || token.worst != 2 {
+		t.Errorf("it has %s, after %d refusals in a row", token.pin, token.worst)
+	}
+}
+
+// Whatever member is left out, and whenever: each PIN that it may have lies in a
+// file that the end of the change does not touch.
+func TestLeftOutWithItsPIN(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		members int
+		fates   []string // of each step
+		out     string
+		kept    []string
+	}{
+		{"the only one, its answer lost", 1, []string{"", "lost after", "away"}, "1", []string{"old-pin\n", "new-pin"}},
+		{"the only one, never asked", 1, []string{"crash before"}, "1", []string{"old-pin\n"}},
+		{"before the source followed", 2, []string{"", "crash after"}, "2", []string{"old-pin\n"}},
+		{"the first, which may have it", 2, []string{"", "crash after"}, "1", []string{"old-pin\n", "new-pin"}},
+		{"behind the source", 2, []string{"", "", "away"}, "2", []string{"old-pin\n"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f, change := changing(t)
+			change.Members = change.Members[:c.members]
+			d := &fakeDevice{tokens: map[string]*fakeToken{}, old: "old-pin", next: "new-pin"}
+			for _, m := range change.Members {
+				d.tokens[m.Serial] = &fakeToken{pin: d.old, refused: map[string]int{}}
+			}
+			step := 0
+			d.fate = func() string {
+				step++
+				return c.fates[min(step, len(c.fates))-1]
+			}
+			began, err := f.BeginPINChange(change, secret.New([]byte(d.next)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d.run(t, f, began) == nil {
+				t.Fatal("it finished")
+			}
+			if began, err = f.PINChange(); err != nil || began == nil {
+				t.Fatal(began, err)
+			}
+			kept, err := began.LeaveOut(c.out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.fate = func() string { return "" }
+			if len(began.Members) > 0 {
+				if err := d.run(t, f, began); err != nil {
+					t.Error(err)
+				}
+			}
+			holds(t, kept, c.kept...)
+			if left, _ := filepath.Glob(f.Run("*pin-change*")); len(left) > 0 {
+				t.Errorf("left: %v", left)
+			}
+		})
 	}
 }
 
