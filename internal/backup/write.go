@@ -90,7 +90,7 @@ func describe(s *vault.Snapshot, item vault.Item, m *meter) (Entry, error) {
 	defer r.Close()
 	e.Size = item.Info.Size()
 	digest := sha256.New()
-	n, err := io.CopyBuffer(digest, io.TeeReader(io.LimitReader(r, e.Size+1), m), make([]byte, pumpBuffer))
+	n, err := io.CopyBuffer(digest, io.TeeReader(io.LimitReader(r, e.Size+1), m), make([]byte, min(e.Size+1, pumpBuffer)))
 	if err != nil {
 		return e, fault.Wrap(fault.Unclassified, err, "read data/%s", e.Name)
 	}
