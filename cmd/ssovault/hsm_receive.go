@@ -43,7 +43,7 @@ func (d *desk) receive(ctx context.Context, k onItsWay, peer identity, replicabl
 		if err := v.noTwin(ctx, n.Attributes, k.kcv.String()); err != nil {
 			return made, err
 		}
-		private, err := v.privateOf(ctx, peer)
+		private, _, err := v.sound(ctx, peer)
 		if err != nil {
 			return made, err
 		}
@@ -66,19 +66,4 @@ func replicaAttributes(of hsm.Attributes, replicable bool) hsm.Attributes {
 		a |= hsm.Extractable | hsm.TrustedWrapOnly
 	}
 	return a
-}
-
-// privateOf finds the private key of the token's identity.
-func (v *visit) privateOf(ctx context.Context, i identity) (admin.Key, error) {
-	all, err := v.Keys(ctx, i.Label, false)
-	for _, k := range all {
-		if k.Class == admin.PrivateKey && slices.Equal(k.ID, i.ID) {
-			return k, err
-		}
-	}
-	if err == nil {
-		err = fault.New(fault.KeyMissing, "the token %s has no private key of its identity", oneLine(v.token.String())).
-			With("delete the public key, make the identity anew, and have it trusted again: 'ssovault hsm identity'")
-	}
-	return admin.Key{}, err
 }
