@@ -30,11 +30,13 @@ func (d *desk) receive(ctx context.Context, k onItsWay, peer identity, replicabl
 			case len(there) > 1 || there[0].KCV != k.KCV:
 				state = stateOther
 				err = fault.New(fault.WrongKey, "the token %s has another key %q", oneLine(v.token.String()), k.Label).
+					Because("the second token has another key of that label").
 					With("nothing was done to it; look at both with 'ssovault hsm compare', and delete the one that is not meant")
 			case !slices.Equal(there[0].ID, k.ID):
 				state, otherID = stateOtherID, hex.EncodeToString(there[0].ID)
 				if notSealing(k.Label) != nil {
 					err = fault.New(fault.WrongKey, "the token %s has the sealing key %q under another id, %s, not %x: a folder whose files need that key finds none there", oneLine(v.token.String()), k.Label, otherID, k.ID).
+						Because("the second token has the key under another id").
 						With("nothing was done to it; where no file needs it under that id, 'ssovault key retire " + otherID + " --token " + v.token.Serial + "' removes it; then replicate again")
 				}
 			}
