@@ -132,18 +132,30 @@ func of(keys []admin.Key, label string) (some []admin.Key) {
 	return some
 }
 
-// pairUp sets the keys of one label side by side: those of the same value and id,
-// those of the same value, then what is left, in order.
+// alikeness tells whether two keys are alike in something.
+type alikeness func(a, b admin.Key) bool
+
+// pairUp sets the keys of one label side by side, first those that are most alike:
+// of the same value and id, then of the same value and use, and so on; what is left,
+// in order.
 func pairUp(first, second []admin.Key) (all []comparedKey) {
 	second = slices.Clone(second)
-	for _, same := range []func(a, b admin.Key) bool{
-		func(a, b admin.Key) bool { return a.KCV != "" && a.KCV == b.KCV && slices.Equal(a.ID, b.ID) },
-		func(a, b admin.Key) bool { return a.KCV != "" && a.KCV == b.KCV },
-		func(a, b admin.Key) bool { return slices.Equal(a.ID, b.ID) },
+	value := func(a, b admin.Key) bool { return a.KCV != "" && a.KCV == b.KCV }
+	id := func(a, b admin.Key) bool { return slices.Equal(a.ID, b.ID) }
+	has := func(which hsm.Attributes) alikeness {
+		return func(a, b admin.Key) bool { return (a.Attributes^b.Attributes)&a.Known&b.Known&which == 0 }
+	}
+	every, use, trust := has(compared), has(mayDo|hsm.Trusted), has(hsm.Trusted)
+	for _, same := range [][]alikeness{
+		{value, id, every}, {value, id, use}, {value, id, trust}, {value, id},
+		{value, every}, {value, use}, {value, trust}, {value},
+		{id, every}, {id, use}, {id, trust}, {id}, {every}, {use}, {trust},
 	} {
 		var left []admin.Key
 		for _, k := range first {
-			i := slices.IndexFunc(second, func(o admin.Key) bool { return same(k, o) })
+			i := slices.IndexFunc(second, func(o admin.Key) bool {
+				return !slices.ContainsFunc(same, func(in alikeness) bool { return !in(k, o) })
+			})
 			if i < 0 {
 				left = append(left, k)
 				continue
@@ -264,18 +276,26 @@ func (r compareReport) print(a *app) error {
 // verdict is an error unless all keys are the same.
 func (r compareReport) verdict() error {
 	count := map[string]int{}
+	sealing := false
 	for _, k := range r.Keys {
 		count[k.State]++
+		sealing = sealing || k.State == compareNamed && notSealing(k.Label) != nil
 	}
 	switch missing := count[compareFirst] + count[compareSecond]; {
 	case count[compareOther] > 0:
 		return fault.New(fault.WrongKey, "%d of %d labels have different keys", count[compareOther], len(r.Keys)).
+			Because("the two tokens have different keys of one label").
 			With("find out which key the files need ('ssovault inspect'), and delete or rename the other")
 	case count[compareNamed] > 0:
+		advice := "whatever finds such a key by its id does not find it in the other token; what takes it by its label does, as ssovault takes wrapping keys. To have the same id, remove one ('ssovault key delete'), and bring the other over by 'ssovault hsm replicate' or 'ssovault key import --id'"
+		if sealing {
+			advice = "a folder finds its sealing key by the id: remove the key of the other id ('ssovault key delete', of a sealing key 'ssovault key retire'), and bring the key in with its id, by 'ssovault hsm replicate' or 'ssovault key import --id'"
+		}
 		return fault.New(fault.WrongKey, "%d of %d keys have another id in the other token", count[compareNamed], len(r.Keys)).
-			With("a folder finds its sealing key by the id: remove the key of the other id ('ssovault key delete', of a sealing key 'ssovault key retire'), and bring the key in with its id, by 'ssovault hsm replicate' or 'ssovault key import --id'")
+			Because("the same key has another id in the other token").With(advice)
 	case count[compareMeans] > 0:
 		return fault.New(fault.WrongKey, "%d of %d keys may be used otherwise, or leave otherwise, in the other token", count[compareMeans], len(r.Keys)).
+			Because("the same key has other attributes in the other token").
 			With("'ssovault key show' shows each; 'ssovault key set' changes what a key may be used for")
 	case missing > 0:
 		return fault.New(fault.KeyMissing, "%d of %d keys are in one token alone", missing, len(r.Keys)).

@@ -65,11 +65,17 @@ type identityReport struct {
 	Trusted     bool   `json:"trusted"`
 	Fingerprint string `json:"fingerprint"`
 	Present     bool   `json:"already_present"`
+	// MadeHere is told of the token's own: nil where the token does not.
+	MadeHere *bool `json:"made_here,omitempty"`
 }
 
 func (i identity) report(present bool) (r identityReport, err error) {
 	f, err := i.fingerprint()
-	return identityReport{i.Label, hex.EncodeToString(i.ID), i.Bits, i.Attributes.Has(hsm.Trusted), shown(f), present}, err
+	r = identityReport{i.Label, hex.EncodeToString(i.ID), i.Bits, i.Attributes.Has(hsm.Trusted), shown(f), present, nil}
+	if strings.HasPrefix(i.Label, ownLabel) {
+		r.MadeHere = pastOf(i.Key).MadeHere
+	}
+	return r, err
 }
 
 func (a *app) hsmIdentityCommand() *cobra.Command {
@@ -99,6 +105,10 @@ func (a *app) identityCreateCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "create --token TOKEN",
 		Short: "Make the RSA pair of a token, and show its fingerprint",
+		Long: `Create makes the pair in the token, unless it has one. A pair that is there is looked at: its
+private key must have been made in the token, always have been sensitive and never
+extractable, and only unwrap. Another one, say one that was imported, is refused: somebody
+may have it outside, and with it whatever is replicated to this token.`,
 		Example: `  ssovault hsm identity create --token hsm2
   ssovault hsm identity create --token hsm2 --json | jq -r .fingerprint`,
 		Args: noWords,
@@ -115,14 +125,18 @@ func (a *app) identityCreateCommand() *cobra.Command {
 	return c
 }
 
-// createIdentity makes the pair unless there is one.
+// createIdentity makes the pair unless there is one. One that was not made so is
+// refused (cause Usage).
 func (a *app) createIdentity(ctx context.Context, flags tokenFlags) (i identity, present bool, err error) {
 	d := &desk{app: a, flags: flags, role: sks.RoleUser}
 	defer d.end()
 	id := sks.NewKeyID()
 	pair := admin.NewKey{ID: id[:]}
 	_, err = d.store(ctx, &pair, func(v *visit) (made admin.Key, err error) {
-		if i, present, err = v.own(ctx); err != nil || present {
+		if i, present, err = v.own(ctx); err == nil && present {
+			err = v.vouched(ctx, i)
+		}
+		if err != nil || present {
 			return i.Key, err
 		}
 		pair.Label = ownLabel + v.token.Serial
@@ -193,9 +207,14 @@ func (v *visit) own(ctx context.Context) (i identity, there bool, err error) {
 	return all[0], true, nil
 }
 
-// ofPeer reads the identity of another token, without a login.
-func (a *app) ofPeer(ctx context.Context, flags tokenFlags) (t admin.Token, i identity, err error) {
-	v, err := a.guest(ctx, flags)
+// ofPeer reads the identity of another token, without a login or as its user: then
+// the private key is looked at too.
+func (a *app) ofPeer(ctx context.Context, flags tokenFlags, asUser bool) (t admin.Token, i identity, err error) {
+	open := a.guest
+	if asUser {
+		open = a.enter
+	}
+	v, err := open(ctx, flags)
 	if err != nil {
 		return t, i, err
 	}
@@ -204,6 +223,13 @@ func (a *app) ofPeer(ctx context.Context, flags tokenFlags) (t admin.Token, i id
 	if err == nil && !there {
 		err = fault.New(fault.Usage, "the token %s has no identity", oneLine(v.token.String())).
 			With("'ssovault hsm identity create --token " + v.token.Serial + "' makes one")
+	}
+	switch {
+	case err != nil:
+	case asUser:
+		err = v.vouched(ctx, i)
+	default:
+		err = v.seen(i)
 	}
 	return v.token, i, err
 }
@@ -214,6 +240,9 @@ func (a *app) identityListCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list --token TOKEN",
 		Short: "List a token's identity and those that it trusts",
+		Long: `List shows the public keys, without a login. Of the token's own it warns where the public key
+shows that 'ssovault hsm identity create' did not make it. Of the private key nothing is
+seen: 'ssovault hsm identity create' looks at it, and makes nothing where there is one.`,
 		Example: `  ssovault hsm identity list --token hsm1
   ssovault hsm identity list --token hsm1 --json`,
 		Args: noWords,
@@ -230,6 +259,9 @@ func (a *app) identityListCommand() *cobra.Command {
 					return err
 				}
 				for _, i := range all {
+					if flaws := i.outsideFlaws(); begin == ownLabel && len(flaws) > 0 {
+						a.warn(v.unsound(i, flaws).Error())
+					}
 					r, err := i.report(true)
 					if err != nil {
 						return err

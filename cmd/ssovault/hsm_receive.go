@@ -30,11 +30,13 @@ func (d *desk) receive(ctx context.Context, k onItsWay, peer identity, replicabl
 			case len(there) > 1 || there[0].KCV != k.KCV:
 				state = stateOther
 				err = fault.New(fault.WrongKey, "the token %s has another key %q", oneLine(v.token.String()), k.Label).
+					Because("the second token has another key of that label").
 					With("nothing was done to it; look at both with 'ssovault hsm compare', and delete the one that is not meant")
 			case !slices.Equal(there[0].ID, k.ID):
 				state, otherID = stateOtherID, hex.EncodeToString(there[0].ID)
 				if notSealing(k.Label) != nil {
 					err = fault.New(fault.WrongKey, "the token %s has the sealing key %q under another id, %s, not %x: a folder whose files need that key finds none there", oneLine(v.token.String()), k.Label, otherID, k.ID).
+						Because("the second token has the key under another id").
 						With("nothing was done to it; where no file needs it under that id, 'ssovault key retire " + otherID + " --token " + v.token.Serial + "' removes it; then replicate again")
 				}
 			}
@@ -43,7 +45,7 @@ func (d *desk) receive(ctx context.Context, k onItsWay, peer identity, replicabl
 		if err := v.noTwin(ctx, n.Attributes, k.kcv.String()); err != nil {
 			return made, err
 		}
-		private, err := v.privateOf(ctx, peer)
+		private, _, err := v.sound(ctx, peer)
 		if err != nil {
 			return made, err
 		}
@@ -66,19 +68,4 @@ func replicaAttributes(of hsm.Attributes, replicable bool) hsm.Attributes {
 		a |= hsm.Extractable | hsm.TrustedWrapOnly
 	}
 	return a
-}
-
-// privateOf finds the private key of the token's identity.
-func (v *visit) privateOf(ctx context.Context, i identity) (admin.Key, error) {
-	all, err := v.Keys(ctx, i.Label, false)
-	for _, k := range all {
-		if k.Class == admin.PrivateKey && slices.Equal(k.ID, i.ID) {
-			return k, err
-		}
-	}
-	if err == nil {
-		err = fault.New(fault.KeyMissing, "the token %s has no private key of its identity", oneLine(v.token.String())).
-			With("delete the public key, make the identity anew, and have it trusted again: 'ssovault hsm identity'")
-	}
-	return admin.Key{}, err
 }

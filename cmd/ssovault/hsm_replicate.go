@@ -145,18 +145,18 @@ type wrapped struct {
 
 func (a *app) replicate(ctx context.Context, o replicateOptions) (*replicateReport, error) {
 	from, to := o.both()
-	target, peer, err := a.ofPeer(ctx, to)
-	if err != nil {
-		return nil, err
-	}
-	r := &replicateReport{To: nameOf(target), Keys: []replicaReport{}}
-	keys, err := a.leaving(ctx, from, target, peer, o, r)
+	target, peer, err := a.ofPeer(ctx, to, false)
 	if err != nil {
 		return nil, err
 	}
 	d := &desk{app: a, flags: to, role: sks.RoleUser}
 	d.flags.serial = target.Serial
 	defer d.end()
+	r := &replicateReport{To: nameOf(target), Keys: []replicaReport{}}
+	keys, err := a.leaving(ctx, from, receiver{d, target, peer}, o, r)
+	if err != nil {
+		return nil, err
+	}
 	var first error
 	for _, k := range keys {
 		state, otherID, err := d.receive(ctx, k, peer, o.replicable)
@@ -171,35 +171,44 @@ func (a *app) replicate(ctx context.Context, o replicateOptions) (*replicateRepo
 	return r, first
 }
 
+// receiver is the token that is to have the keys.
+type receiver struct {
+	desk  *desk
+	token admin.Token
+	peer  identity
+}
+
 // leaving wraps the keys in the first token. Who is asked whether they may go has
-// been told which.
-func (a *app) leaving(ctx context.Context, from tokenFlags, target admin.Token, peer identity, o replicateOptions, r *replicateReport) (all []onItsWay, err error) {
+// been told which; and nothing is wrapped for a token whose private key may be
+// outside.
+func (a *app) leaving(ctx context.Context, from tokenFlags, to receiver, o replicateOptions, r *replicateReport) (all []onItsWay, err error) {
 	v, err := a.visit(ctx, from)
 	if err != nil {
 		return nil, err
 	}
 	r.From = nameOf(v.token)
-	if v.Close(); r.From.Serial == target.Serial {
+	if v.Close(); r.From.Serial == to.token.Serial {
 		return nil, fault.New(fault.Usage, "--from and --to are the same token: %s", r.To)
 	}
 	d := &desk{app: a, flags: from, role: sks.RoleUser}
 	d.flags.serial = r.From.Serial
 	defer d.end()
-	if !o.yes {
-		var chosen []admin.Key
-		err := d.with(ctx, func(v *visit) (err error) {
-			_, chosen, err = v.going(ctx, target, peer, o.keys)
-			return err
-		})
-		if err != nil || len(chosen) == 0 {
-			return nil, err
-		}
-		if err := a.confirm(ctx, false, fmt.Sprintf("%s from %s to %s: %s. Go on", countOf(len(chosen)), r.From, r.To, labels(chosen))); err != nil {
-			return nil, err
-		}
+	var chosen []admin.Key
+	err = d.with(ctx, func(v *visit) (err error) {
+		_, chosen, err = v.going(ctx, to.token, to.peer, o.keys)
+		return err
+	})
+	if err != nil || len(chosen) == 0 {
+		return nil, err
+	}
+	if err := a.confirm(ctx, o.yes, fmt.Sprintf("%s from %s to %s: %s. Go on", countOf(len(chosen)), r.From, r.To, labels(chosen))); err != nil {
+		return nil, err
+	}
+	if err := to.desk.with(ctx, func(v *visit) error { return v.vouched(ctx, to.peer) }); err != nil {
+		return nil, err
 	}
 	err = d.with(ctx, func(v *visit) (err error) {
-		all, err = v.wrapped(ctx, target, peer, o.keys)
+		all, err = v.wrapped(ctx, to.token, to.peer, o.keys)
 		return err
 	})
 	return all, err

@@ -85,6 +85,8 @@ func TestHSMOnOpencryptoki(t *testing.T) {
 	s.ends(s.key("generate", "aes", "--attributes", "EDM"), 0, "PMTED")
 	s.ends(s.key("generate", "aes", "--attributes", "EDM"), 0, "already present")
 	s.ends(s.key("generate", "des", "--type", "des3", "--attributes", "ED"), 0, "des3, 192 bits")
+	s.ends(s.try("hsm", "identity", "create", "--token", k.Serial, "--pin-source", s.pin), 0, "3072 bits")
+	s.ends(s.try("hsm", "identity", "create", "--token", k.Serial, "--pin-source", s.pin), 0, "already present")
 	before := k.Snapshot(t)
 	s.ends(s.key("generate", "none", "--attributes", "EDw"), 2, "does not know w (CKA_EXPORT)")
 	s.ends(s.key("generate", "none", "--replicable"), 2, "does not know CKA_WRAP_WITH_TRUSTED")

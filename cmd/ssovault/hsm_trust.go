@@ -10,6 +10,7 @@ import (
 	"ssovault/internal/fault"
 	"ssovault/internal/hsm"
 	"ssovault/internal/hsm/admin"
+	"ssovault/internal/pin"
 	"ssovault/internal/sks"
 )
 
@@ -17,6 +18,7 @@ import (
 type trustOptions struct {
 	tokenFlags
 	peer        string
+	peerPIN     string // source
 	fingerprint string
 	asJSON      bool
 }
@@ -31,9 +33,15 @@ security officer can set: keys that only trusted keys may wrap then leave for th
 
 The fingerprint has to be typed as somebody read it at the peer ('ssovault hsm identity
 create' and 'list' show it there), or said by --fingerprint. It is not shown here: whoever
-compares it with itself learns nothing.`,
+compares it with itself learns nothing.
+
+Without a login to the peer nothing is seen of the private key. Whoever has it outside reads
+every key that leaves for the peer: make sure that the pair was made there by 'ssovault hsm
+identity create', which also refuses one that was not. With --peer-pin-source, or a
+pin-source in the peer's URI, the private key is looked at here, as the peer's user.`,
 		Example: `  ssovault hsm identity trust --token hsm1 --peer hsm2
-  ssovault hsm identity trust --token hsm1 --peer 'pkcs11:token=hsm2' --fingerprint "$(cat hsm2.fingerprint)" --so-pin-source file:so.pin`,
+  ssovault hsm identity trust --token hsm1 --peer 'pkcs11:token=hsm2' --fingerprint "$(cat hsm2.fingerprint)" --so-pin-source file:so.pin
+  ssovault hsm identity trust --token hsm1 --peer hsm2 --peer-pin-source prompt`,
 		Args: noWords,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			i, present, err := a.trust(cmd.Context(), o)
@@ -47,9 +55,24 @@ compares it with itself learns nothing.`,
 	o.registerSO(c)
 	f := c.Flags()
 	f.StringVar(&o.peer, "peer", "", "the `token` whose identity is to be trusted")
+	f.StringVar(&o.peerPIN, "peer-pin-source", "", "log in to the peer with the user PIN of this `source`, to look at its private key")
 	f.StringVar(&o.fingerprint, "fingerprint", "", "the peer's `fingerprint`, as it was read there")
 	f.BoolVar(&o.asJSON, "json", false, "print JSON")
 	return c
+}
+
+// ofPeer says which token the peer is, and where its user PIN comes from, if it is
+// to be used. That of --pin-source is not the peer's.
+func (o trustOptions) ofPeer() (tokenFlags, error) {
+	flags := tokenFlags{token: o.peer, library: o.library, userSource: o.peerPIN, userFlag: "peer-pin-source"}
+	u, _, err := flags.uri()
+	if err != nil {
+		return flags, fault.Wrap(fault.Usage, err, "--peer")
+	}
+	if flags.userSource == "" && u.PINSource != (pin.Source{}) {
+		flags.userSource = u.PINSource.String()
+	}
+	return flags, nil
 }
 
 func (a *app) trust(ctx context.Context, o trustOptions) (made identity, present bool, err error) {
@@ -64,7 +87,11 @@ func (a *app) trust(ctx context.Context, o trustOptions) (made identity, present
 	} else if !a.attended() {
 		return made, false, fault.New(fault.Usage, "the fingerprint of the peer has to be typed, and standard input is no terminal").With("say it with --fingerprint")
 	}
-	t, peer, err := a.ofPeer(ctx, tokenFlags{token: o.peer, library: o.library})
+	flags, err := o.ofPeer()
+	if err != nil {
+		return made, false, err
+	}
+	t, peer, err := a.ofPeer(ctx, flags, flags.userSource != "")
 	if err != nil {
 		return made, false, err
 	}

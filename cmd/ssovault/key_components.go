@@ -58,7 +58,8 @@ token has.
 --rehearsal does all of that with a key that is not stored, and marks each sheet.
 
 ` + lettersHelp,
-		Example: `  ssovault key components KEK1 --token hsm1 --type aes --bits 256 --count 3 --attributes W
+		Example: `  ssovault key components KEK1 --token hsm2 --type aes --bits 256 --count 3 --attributes U # unwraps what arrives
+  ssovault key enter KEK1 --token hsm1 --count 3 --as so # with the same components: wraps what leaves
   ssovault key components KEK1 --token hsm1 --count 3 --sheet-dir /run/user/0/sheets --custodian "A. Weber" --custodian "B. Rossi" --custodian "C. Lind"
   ssovault key components KEK1 --token hsm1 --count 2 --as so
   umask 077; ssovault key components KEK1 --token hsm1 --count 2 >/run/user/0/kek
@@ -113,7 +114,7 @@ func (a *app) components(cmd *cobra.Command, o componentsOptions) (err error) {
 	}
 	d := &desk{app: a, flags: o.tokenFlags, role: role}
 	defer d.end()
-	t, err := d.prepare(ctx, k, o.rehearsal)
+	t, err := d.prepare(ctx, k, nil, o.rehearsal)
 	if err != nil {
 		return err
 	}

@@ -72,8 +72,9 @@ func (v *visit) secretKeys(ctx context.Context, label string) ([]admin.Key, erro
 }
 
 // prepare makes sure, before people sit down, that the token will take such a
-// key: it tries with one that nobody keeps. It tells which token that is.
-func (d *desk) prepare(ctx context.Context, k admin.NewKey, rehearsal bool) (t admin.Token, err error) {
+// key: it tries with one that nobody keeps. It tells which token that is. want is
+// the check value that the key will have, or nil.
+func (d *desk) prepare(ctx context.Context, k admin.NewKey, want *hsm.KCV, rehearsal bool) (t admin.Token, err error) {
 	components, key, err := hsm.Generate(k.Type, k.Bits, hsm.MinComponents)
 	if err != nil {
 		return t, err
@@ -101,7 +102,7 @@ func (d *desk) prepare(ctx context.Context, k admin.NewKey, rehearsal bool) (t a
 		return err
 	})
 	if err == nil && k.Attributes.Has(hsm.Trusted) && !rehearsal {
-		err = d.beside(ctx, t)
+		err = d.beside(ctx, t, k, want)
 	}
 	return t, err
 }
@@ -116,7 +117,7 @@ func (d *desk) place(ctx context.Context, k admin.NewKey, key hsm.Key, kcv hsm.K
 		return made, err
 	}
 	if k.Attributes.Has(hsm.Trusted) {
-		if err := d.noUnwrapper(ctx, kcv); err != nil {
+		if err := d.noUnwrapper(ctx, k, kcv); err != nil {
 			return made, err
 		}
 	}

@@ -138,7 +138,7 @@ func (a *app) enterKey(cmd *cobra.Command, o enterOptions) error {
 	if err != nil || present {
 		return err
 	}
-	if t, err = d.prepare(ctx, k, false); err != nil {
+	if t, err = d.prepare(ctx, k, want, false); err != nil {
 		return err
 	}
 	parts, err := a.take(ctx, o, k.Type, k.Bits)

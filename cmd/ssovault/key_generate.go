@@ -187,11 +187,5 @@ func differences(there []admin.Key, want admin.NewKey) (all []string) {
 	if is.Bits != 0 && int(is.Bits) != want.Bits {
 		all = append(all, fmt.Sprintf("it has %d bits", is.Bits))
 	}
-	if more := is.Attributes &^ want.Attributes &^ hsm.Past; more != 0 {
-		all = append(all, "it has "+more.Names())
-	}
-	if less := want.Attributes &^ is.Attributes & is.Known; less != 0 {
-		all = append(all, "it lacks "+less.Names())
-	}
-	return all
+	return append(all, unlike(is.Attributes&^want.Attributes&^hsm.Past, want.Attributes&^is.Attributes&is.Known)...)
 }

@@ -141,6 +141,7 @@ func (a *app) importKey(ctx context.Context, path string, o importOptions) error
 		if !kcv.Equal(x.WrapperKCV) {
 			return made, fault.New(fault.WrongKey, "the KCV of the key %s in the token %s is %s, and the file was wrapped under %s, KCV %s",
 				wrapper, oneLine(v.token.String()), kcv, oneLine(x.WrapperLabel), x.WrapperKCV).
+				Because("the file was wrapped under another key").
 				With("nothing was stored; name the wrapping key of that KCV with --unwrap, or enter it: 'ssovault key enter'")
 		}
 		if wrapper.Known.Has(hsm.Unwrap) && !wrapper.Attributes.Has(hsm.Unwrap) {

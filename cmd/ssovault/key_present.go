@@ -26,32 +26,52 @@ func (d *desk) already(ctx context.Context, k admin.NewKey, want *hsm.KCV) (t ad
 	}
 	is = there[0]
 	token := oneLine(t.String())
-	another := fault.New(fault.Usage, "the token %s has another key %s, KCV %s", token, is, is.KCV).
-		With("nothing was stored; take another label, or delete that key first: 'ssovault key delete'")
+	if err := notMeant(t, k, there, want); err != nil {
+		return t, is, false, err
+	}
 	switch {
-	case len(there) > 1:
-		return t, is, false, fault.New(fault.Usage, "the token %s has %d keys %q", token, len(there), k.Label).
-			With("nothing was stored; take another label, or delete those that are not meant: 'ssovault key delete --id'")
-	case k.Attributes.Has(hsm.Trusted) && !is.Attributes.Has(hsm.Trusted) && (want == nil || is.KCV == "" || is.KCV == want.String()):
-		return t, is, false, fault.New(fault.Usage, "the token %s has a key %s, KCV %s, that is not trusted: it lacks %s", token, is, reportOf(is).check(), hsm.Trusted.Names()).
-			With("nothing was stored; delete that key first: 'ssovault key delete', with the user's PIN; then enter the components again")
 	case is.KCV == "":
 		d.warn(fmt.Sprintf("the token %s tells no KCV of the key %s: whether it is the one of these components cannot be seen", token, is))
-	case want != nil && is.KCV != want.String():
-		return t, is, false, fmt.Errorf("%w, not %s", another, want)
 	case want == nil:
 		same, err := d.sameOnSheets(ctx, fmt.Sprintf("The token %s has a key %s already, KCV %s", token, is, is.KCV), is.KCV)
 		if err != nil {
 			return t, is, false, err
 		}
 		if !same {
-			return t, is, false, another
+			return t, is, false, anotherKey(t, is)
 		}
 	}
 	for _, other := range differences(there, k) {
 		d.warn("the key that is there is not what was asked for: " + other)
 	}
 	return t, is, true, nil
+}
+
+// notMeant refuses keys of a label, where it is seen without asking that they are
+// not the one that is to be stored.
+func notMeant(t admin.Token, k admin.NewKey, there []admin.Key, want *hsm.KCV) error {
+	token, is := oneLine(t.String()), there[0]
+	known := want != nil && is.KCV != ""
+	switch same := known && is.KCV == want.String(); {
+	case len(there) > 1:
+		return fault.New(fault.Usage, "the token %s has %d keys %q", token, len(there), k.Label).
+			With("nothing was stored; take another label, or delete those that are not meant: 'ssovault key delete --id'")
+	case known && !same:
+		return fmt.Errorf("%w, not %s", anotherKey(t, is), want)
+	case k.Attributes.Has(hsm.Trusted) && !is.Attributes.Has(hsm.Trusted):
+		what := "the token %s has a key %s, KCV %s, that is not trusted: it lacks %s"
+		if same {
+			what = "already present in the token %s is a key of the same value, %s, KCV %s, that is not trusted: it lacks %s"
+		}
+		return fault.New(fault.Usage, what, token, is, reportOf(is).check(), hsm.Trusted.Names()).
+			With(fmt.Sprintf("nothing was stored, and no key becomes trusted that was not made so; delete that one first, with the user's PIN: 'ssovault key delete %q --id %x --token %s'; then give the command again", is.Label, is.ID, t.Serial))
+	}
+	return nil
+}
+
+func anotherKey(t admin.Token, is admin.Key) error {
+	return fault.New(fault.Usage, "the token %s has another key %s, KCV %s", oneLine(t.String()), is, reportOf(is).check()).
+		With("nothing was stored; take another label, or delete that key first: 'ssovault key delete'")
 }
 
 // sameOnSheets lets the custodians compare the KCV of a key. Whoever types the KCV

@@ -53,13 +53,12 @@ const everyLetter = hsm.Private | hsm.Sensitive | hsm.Extractable
 func reportOf(k admin.Key) keyReport {
 	r := keyReport{Label: k.Label, ID: hex.EncodeToString(k.ID), Class: string(k.Class), Type: k.Type, Bits: k.Bits,
 		Attributes: k.Attributes.String(), Leaves: leaves(k), Trusted: k.Attributes.Has(hsm.Trusted), KCV: k.KCV,
-		Unnamed: k.Unnamed(), Halfway: k.Halfway()}
+		Unnamed: k.Unnamed(), Halfway: k.Halfway(), pastReport: pastOf(k)}
 	if !utf8.ValidString(k.Label) {
 		r.LabelHex = hex.EncodeToString([]byte(k.Label))
 	}
 	if k.Class == admin.SecretKey {
 		r.Untold = (everyLetter &^ k.Known).String()
-		r.pastReport = pastOf(k)
 	}
 	return r
 }

@@ -6,12 +6,19 @@ import (
 	"testing"
 
 	"github.com/miekg/pkcs11"
+
+	"ssovault/internal/p11test"
 )
 
 // tool runs another program on the token, logged in.
 func (s *twoTokens) tool(args ...string) {
 	s.t.Helper()
-	cmd := exec.Command("pkcs11-tool", append([]string{"--module", s.token.Library, "--token-label", s.token.Label, "--login", "--pin", s.token.PIN}, args...)...)
+	s.toolOn(s.token, args...)
+}
+
+func (s *twoTokens) toolOn(k p11test.Tok, args ...string) {
+	s.t.Helper()
+	cmd := exec.Command("pkcs11-tool", append([]string{"--module", k.Library, "--token-label", k.Label, "--login", "--pin", k.PIN}, args...)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		s.t.Fatalf("pkcs11-tool %v: %v\n%s", args, err, out)
 	}

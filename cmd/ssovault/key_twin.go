@@ -13,12 +13,13 @@ import (
 )
 
 // unseen says what nobody looked at, and why.
-const unseen = "whether the token has a private key of the same value, which could take apart what is wrapped under this one, was not looked at: "
+const unseen = "whether the token has a private key of the same label, or one of the same value, which could take apart what is wrapped under this one, was not looked at: "
 
 // beside lets somebody log in who sees the user's keys, which the security
 // officer does not: with the PIN of --pin-source or the URI, else with one that
-// is asked for, which may be left out. Without one there is a warning.
-func (d *desk) beside(ctx context.Context, t admin.Token) error {
+// is asked for, which may be left out. Without one there is a warning. A key of the
+// user's that has the label is refused at once (cause Usage).
+func (d *desk) beside(ctx context.Context, t admin.Token, k admin.NewKey, want *hsm.KCV) error {
 	if !t.UserPINSet {
 		return nil // then nobody has brought a private key in
 	}
@@ -38,7 +39,7 @@ func (d *desk) beside(ctx context.Context, t admin.Token) error {
 		return nil
 	default:
 		question, _ := v.question(sks.RoleUser)
-		value, err := promptOnTerminal(ctx, "user "+question+", to look for a key of the same value there (Enter leaves that out)")
+		value, err := promptOnTerminal(ctx, "user "+question+", to look for a key of the same label or value there (Enter leaves that out)")
 		if err != nil {
 			return err
 		}
@@ -49,16 +50,29 @@ func (d *desk) beside(ctx context.Context, t admin.Token) error {
 		user.source, user.pin = pin.Source{Kind: pin.KindPrompt}, value
 	}
 	d.user = user
-	return user.with(ctx, func(*visit) error { return nil })
+	return user.with(ctx, func(v *visit) error { return v.unlabelled(ctx, k, want) })
+}
+
+// unlabelled refuses a label that a key has which is not the one that is to be
+// stored.
+func (v *visit) unlabelled(ctx context.Context, k admin.NewKey, want *hsm.KCV) error {
+	there, err := v.secretKeys(ctx, k.Label)
+	if err != nil || len(there) == 0 {
+		return err
+	}
+	return notMeant(v.token, k, there, want)
 }
 
 // noUnwrapper refuses a trusted wrapper whose value a key of the user's has that
-// could take apart what is wrapped.
-func (d *desk) noUnwrapper(ctx context.Context, kcv hsm.KCV) error {
+// could take apart what is wrapped, or whose label.
+func (d *desk) noUnwrapper(ctx context.Context, k admin.NewKey, kcv hsm.KCV) error {
 	if d.user == nil {
 		return nil // which was said
 	}
 	return d.user.with(ctx, func(v *visit) error {
+		if err := v.unlabelled(ctx, k, &kcv); err != nil { // somebody may have made it since
+			return err
+		}
 		all, err := v.secretKeys(ctx, "")
 		for _, one := range all {
 			switch {

@@ -2,8 +2,14 @@ package main
 
 import (
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
+
+	"ssovault/internal/pin"
+	"ssovault/internal/sks/helper"
 )
 
 // Who sits at a terminal is asked for the user's PIN, with which the twin of a
@@ -53,4 +59,59 @@ func TestEnteredAlreadyAtTheTerminal(t *testing.T) {
 	if s.second.Snapshot(t) != before {
 		t.Error("something was stored")
 	}
+}
+
+// A key of the label that only the user sees is refused before anybody types, and
+// what the refusal says leads on; nobody ends up with two keys of one name.
+func TestTrustedWrapperBesideTheUsersKey(t *testing.T) {
+	s := newTwoTokens(t)
+	lines := s.well(s.there("components", "KEK1", "--count", "2", "--attributes", "W"))
+	kcv := strings.TrimSpace(s.well(s.there("kcv", "KEK1")))
+	parts := strings.SplitAfter(lines, "\n")
+	one, two := s.bring("one.lines", []byte(parts[0]+parts[1])), s.bring("two.lines", []byte(parts[2]+parts[3]))
+	asSO := func(more ...string) []string {
+		return append([]string{"key", "enter", "KEK1", "--token", s.second.Serial, "--as", "so", "--so-pin-source", s.so}, more...)
+	}
+	whole := []string{"--kcv", kcv, "--component", one, "--component", two, "--pin-source", s.pin}
+	before := s.second.Snapshot(t)
+	refused := s.try(asSO(whole...)...)
+	s.ends(refused, 2, "already present in the token second")
+	s.ends(refused, 2, "of the same value")
+	s.ends(s.try(asSO("--kcv", flipped(kcv), "--component", one, "--component", two, "--pin-source", s.pin)...), 2, `has another key "KEK1"`)
+	s.ends(s.try("key", "components", "KEK1", "--token", s.second.Serial, "--as", "so", "--so-pin-source", s.so, "--count", "2", "--pin-source", s.pin), 2, "KCV "+kcv+", that is not trusted")
+	shown, code := s.onTerminal(nil, "block 1", "\x03", asSO("--count", "2", "--pin-source", s.pin)...)
+	if code != 2 || !strings.Contains(shown, "KCV "+kcv+", that is not trusted: it lacks CKA_TRUSTED") || strings.Contains(shown, "block 1") {
+		t.Errorf("exit %d\n%s", code, shown)
+	}
+	if s.second.Snapshot(t) != before {
+		t.Fatal("something was changed")
+	}
+	// Without the user's PIN there is a warning that says so.
+	s.ends(s.try(asSO("--kcv", flipped(kcv), "--component", one, "--component", two)...), 2, "a private key of the same label")
+
+	advice := regexp.MustCompile(`'ssovault (key delete) "KEK1" (--id [0-9a-f]+ --token [0-9a-f]+)'`).FindStringSubmatch(refused.stderr)
+	if advice == nil {
+		t.Fatal(refused.stderr)
+	}
+	s.well(s.try(append([]string{"key", "delete", "KEK1", "--yes", "--pin-source", s.pin}, strings.Fields(advice[2])...)...))
+	s.well(s.try(asSO(whole...)...))
+	s.ends(s.there("show", "KEK1"), 0, "trusted")
+	s.ends(s.try(asSO(whole...)...), 0, "already present: KEK1")
+}
+
+// A wrapper that an example makes is one that a replicable key leaves under.
+func TestExamplesMakeTrustedWrappers(t *testing.T) {
+	letters := regexp.MustCompile(`--attributes [A-Za-z]*W`)
+	var look func(c *cobra.Command)
+	look = func(c *cobra.Command) {
+		for line := range strings.Lines(c.Example) {
+			if letters.MatchString(line) && !strings.Contains(line, "--as so") {
+				t.Errorf("%s: %s", c.CommandPath(), line)
+			}
+		}
+		for _, sub := range c.Commands() {
+			look(sub)
+		}
+	}
+	look(newApp(pin.Hidden{}, &helper.Client{}).rootCommand())
 }

@@ -29,7 +29,7 @@ func (a *app) report(err error) int {
 	}
 	if cause.OfKeyStorage() {
 		fmt.Fprintf(a.err, "ssovault: Unable to use Secure Key Storage: %v\n", err)
-		fmt.Fprintf(a.err, "ssovault: cause (%s): %v\n", cause.Letter(), cause)
+		fmt.Fprintf(a.err, "ssovault: cause (%s): %s\n", cause.Letter(), fault.TextFor(err))
 	} else {
 		fmt.Fprintf(a.err, "ssovault: %s\n", says(err))
 	}

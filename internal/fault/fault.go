@@ -170,6 +170,7 @@ type Error struct {
 	Cause  Cause
 	Err    error  // what was met, or nil
 	Advice string // a remedy for this very case, instead of the cause's own
+	Matter string // what is the matter in this very case, instead of the cause's own text
 }
 
 // New makes an Error from a sentence.
@@ -192,6 +193,13 @@ func Wrap(c Cause, err error, format string, args ...any) error {
 // With gives the error a remedy of its own.
 func (e *Error) With(advice string) *Error {
 	e.Advice = advice
+	return e
+}
+
+// Because gives the error words of its own for what is the matter, where those of
+// its cause are about something else.
+func (e *Error) Because(matter string) *Error {
+	e.Matter = matter
 	return e
 }
 
@@ -229,6 +237,19 @@ func Of(err error) Cause {
 		return c
 	}
 	return Unclassified
+}
+
+// TextFor says what is the matter with err, as a clause: in the words of the
+// outermost Error of its cause that has some, else in those of the cause.
+func TextFor(err error) string {
+	var e *Error
+	cause := Of(err)
+	for inner := err; errors.As(inner, &e); inner = e.Err {
+		if e.Matter != "" && e.Cause == cause {
+			return e.Matter
+		}
+	}
+	return cause.Error()
 }
 
 // HintFor gives the remedy for err: the advice of the outermost Error that has

@@ -47,6 +47,22 @@ func TestLettersAndCodes(t *testing.T) {
 	}
 }
 
+// An error may say what is the matter in words of its own, of its cause alone.
+func TestTextFor(t *testing.T) {
+	own := New(WrongKey, "compare").Because("two keys differ")
+	for want, err := range map[string]error{
+		"two keys differ":                Wrap(Unreachable, own, "look"),
+		WrongKey.Error():                 New(WrongKey, "open"),
+		Unreachable.Error():              &Error{Cause: Unreachable, Err: own},
+		Unclassified.Error():             errors.New("x"),
+		New(Tampered, "x").Cause.Error(): Tampered,
+	} {
+		if got := TextFor(err); got != want {
+			t.Errorf("%v: %q, want %q", err, got, want)
+		}
+	}
+}
+
 func TestWrap(t *testing.T) {
 	if Wrap(Tampered, nil, "open") != nil {
 		t.Error("Wrap of nil is not nil")

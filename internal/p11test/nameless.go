@@ -23,7 +23,6 @@ func (k Tok) Nameless(t testing.TB, keyType uint, uses []uint, only ...uint) {
 		extractable, allowedMechanisms               uint = 0x162, 0x40000600
 	)
 	var args []string
-	ulong := func(n uint) string { return fmt.Sprintf("%x", binary.NativeEndian.AppendUint64(nil, uint64(n))) }
 	add := func(attribute uint, value string) { args = append(args, fmt.Sprintf("%#x=%s", attribute, value)) }
 	is, may := uint(secretKey), []uint{encrypt, decrypt, wrap, unwrap, sign, verify}
 	if keyType == rsa {
@@ -45,9 +44,20 @@ func (k Tok) Nameless(t testing.TB, keyType uint, uses []uint, only ...uint) {
 		}
 		add(allowedMechanisms, all)
 	}
+	k.have(t, "nameless", append([]string{fmt.Sprintf("%#x", keyType)}, args...)...)
+}
+
+// ulong is a CK_ULONG in hexadecimal.
+func ulong(n uint) string {
+	return fmt.Sprintf("%x", binary.NativeEndian.AppendUint64(nil, uint64(n)))
+}
+
+// have lets p11list do something in the token as the user.
+func (k Tok) have(t testing.TB, what string, args ...string) {
+	t.Helper()
 	for _, s := range k.slots(t) {
 		if s.serial == k.Serial && s.initialised() {
-			k.list(t, k.PIN+"\n", append([]string{"nameless", strconv.FormatUint(uint64(s.number), 10), fmt.Sprintf("%#x", keyType)}, args...)...)
+			k.list(t, k.PIN+"\n", append([]string{what, strconv.FormatUint(uint64(s.number), 10)}, args...)...)
 			return
 		}
 	}

@@ -31,6 +31,9 @@ type Key struct {
 	ID     []byte
 	// Attributes are those that it has, Known those that the token told of.
 	Attributes, Known hsm.Attributes
+	// Modulus is that of an RSA key, public or private: it tells which two are a
+	// pair. Empty: not told.
+	Modulus []byte
 	// KCV is the check value, six hexadecimal digits, or "".
 	KCV string
 	// Empty: it is proved that it has no value. Asked of keys without a name.

@@ -113,6 +113,7 @@ func describe(values library.Values) (Key, bool) {
 		k.Bits = uint(len(of(pkcs11.CKA_MODULUS))) * 8
 	}
 	k.Attributes, k.Known = attributesOf(values)
+	k.Modulus = bytes.Clone(of(pkcs11.CKA_MODULUS))
 	if v := of(pkcs11.CKA_CHECK_VALUE); class == SecretKey && len(v) >= kcvSize {
 		k.KCV = fmt.Sprintf("%X", v[:kcvSize])
 	}

@@ -180,6 +180,7 @@ func key(f *isolate.Fields, k *Key) {
 	isolate.Number(f, &k.Bits)
 	isolate.Text(f, &k.Label)
 	octets(f, &k.ID)
+	octets(f, &k.Modulus)
 	isolate.Number(f, &k.Attributes)
 	isolate.Number(f, &k.Known)
 	isolate.Text(f, &k.KCV)

@@ -151,9 +151,9 @@ func without(a, b []uint) []uint {
 
 // The attributes that each class of keys has (PKCS#11 2.40, 4.8 to 4.10).
 const (
-	ofPublicKeys  = hsm.Private | hsm.Modifiable | hsm.Derive | hsm.Encrypt | hsm.Verify | hsm.Wrap | hsm.Trusted | vendorOnly
-	ofPrivateKeys = hsm.Private | hsm.Modifiable | hsm.Derive | hsm.Decrypt | hsm.Sign | hsm.Unwrap | hsm.Sensitive | hsm.Extractable | hsm.TrustedWrapOnly | vendorOnly
-	ofSecretKeys  = ofPublicKeys | ofPrivateKeys | hsm.Past
+	ofPublicKeys  = hsm.Private | hsm.Modifiable | hsm.Derive | hsm.Encrypt | hsm.Verify | hsm.Wrap | hsm.Trusted | hsm.Local | vendorOnly
+	ofPrivateKeys = hsm.Private | hsm.Modifiable | hsm.Derive | hsm.Decrypt | hsm.Sign | hsm.Unwrap | hsm.Sensitive | hsm.Extractable | hsm.TrustedWrapOnly | hsm.Past | vendorOnly
+	ofSecretKeys  = ofPublicKeys | ofPrivateKeys
 )
 
 // attributes are those to read of a key.

@@ -10,6 +10,9 @@
  *   p11list LIBRARY nameless SLOT KEYTYPE [NUMBER=HEX]…  PIN on standard input;
  *                                  unwraps a key of that type, which no label names,
  *                                  with these attributes
+ *   p11list LIBRARY pair SLOT COUNT [NUMBER=HEX]…  PIN on standard input; makes an
+ *                                  RSA pair: the first COUNT attributes are the public
+ *                                  key's, the others the private one's
  *
  * A failing call is named on standard error with its code; the status is 1. */
 #include <dlfcn.h>
@@ -129,6 +132,42 @@ static void init(CK_SLOT_ID slot, const char *label) {
 
 enum { MAX_ATTRIBUTES = 32, MAX_VALUE = 64 };
 
+/* parse reads attributes, NUMBER=HEX each. */
+static void parse(int n, char **more, CK_ATTRIBUTE *template, CK_BYTE (*values)[MAX_VALUE]) {
+    if (n > MAX_ATTRIBUTES) check(CKR_HOST_MEMORY, "so many attributes");
+    for (int i = 0; i < n; i++) {
+        char *digits;
+        template[i] = (CK_ATTRIBUTE){strtoul(more[i], &digits, 0), values[i], 0};
+        for (digits++; sscanf(digits, "%2hhx", &values[i][template[i].ulValueLen]) == 1; digits += 2)
+            if (++template[i].ulValueLen == MAX_VALUE) check(CKR_HOST_MEMORY, "so long a value");
+    }
+}
+
+/* user opens a session, and logs in with the PIN on standard input. */
+static CK_SESSION_HANDLE user(CK_SLOT_ID slot) {
+    CK_SESSION_HANDLE s;
+    char pin[256];
+
+    check(p11->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &s), "C_OpenSession");
+    size_t len = line(pin, sizeof pin);
+    check(p11->C_Login(s, CKU_USER, (CK_UTF8CHAR_PTR)pin, len), "C_Login");
+    return s;
+}
+
+/* pair makes an RSA pair. */
+static void pair(CK_SLOT_ID slot, int of_public, int n, char **more) {
+    static CK_BYTE values[2][MAX_ATTRIBUTES][MAX_VALUE];
+    CK_ATTRIBUTE template[2][MAX_ATTRIBUTES];
+    CK_MECHANISM rsa = {0, NULL, 0};
+    CK_OBJECT_HANDLE public, private;
+
+    if (of_public < 0 || of_public > n) check(CKR_HOST_MEMORY, "so few attributes");
+    parse(of_public, more, template[0], values[0]);
+    parse(n - of_public, more + of_public, template[1], values[1]);
+    CK_SESSION_HANDLE s = user(slot);
+    check(p11->C_GenerateKeyPair(s, &rsa, template[0], of_public, template[1], n - of_public, &public, &private), "C_GenerateKeyPair");
+}
+
 /* nameless makes a key of the session that may leave, wraps it, and unwraps it as
  * one that stays. */
 static void nameless(CK_SLOT_ID slot, CK_ULONG type, int n, char **more) {
@@ -144,18 +183,9 @@ static void nameless(CK_SLOT_ID slot, CK_ULONG type, int n, char **more) {
     CK_SESSION_HANDLE s;
     CK_OBJECT_HANDLE wrapper, key, pub;
     CK_ULONG size = sizeof wrapped;
-    char pin[256];
 
-    if (n > MAX_ATTRIBUTES) check(CKR_HOST_MEMORY, "so many attributes");
-    for (int i = 0; i < n; i++) {
-        char *digits;
-        template[i] = (CK_ATTRIBUTE){strtoul(more[i], &digits, 0), values[i], 0};
-        for (digits++; sscanf(digits, "%2hhx", &values[i][template[i].ulValueLen]) == 1; digits += 2)
-            if (++template[i].ulValueLen == MAX_VALUE) check(CKR_HOST_MEMORY, "so long a value");
-    }
-    check(p11->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &s), "C_OpenSession");
-    size_t len = line(pin, sizeof pin);
-    check(p11->C_Login(s, CKU_USER, (CK_UTF8CHAR_PTR)pin, len), "C_Login");
+    parse(n, more, template, values);
+    s = user(slot);
     check(p11->C_GenerateKey(s, &aes, wraps, 3, &wrapper), "C_GenerateKey");
     if (type == 0)
         check(p11->C_GenerateKeyPair(s, &rsa, public, 2, leaves, 1, &pub, &key), "C_GenerateKeyPair");
@@ -180,8 +210,11 @@ int main(int argc, char **argv) {
     } else if (argc >= 5 && strcmp(argv[2], "nameless") == 0) {
         load(argv[1]);
         nameless(strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 0), argc - 5, argv + 5);
+    } else if (argc >= 5 && strcmp(argv[2], "pair") == 0) {
+        load(argv[1]);
+        pair(strtoul(argv[3], NULL, 10), atoi(argv[4]), argc - 5, argv + 5);
     } else {
-        fputs("usage: p11list LIBRARY slots|objects SLOT|init SLOT LABEL|nameless SLOT KEYTYPE [NUMBER=HEX]…\n", stderr);
+        fputs("usage: p11list LIBRARY slots|objects SLOT|init SLOT LABEL|nameless SLOT KEYTYPE [NUMBER=HEX]…|pair SLOT COUNT [NUMBER=HEX]…\n", stderr);
         return 2;
     }
     p11->C_Finalize(NULL);
