@@ -139,9 +139,10 @@ func (v *visit) initialiseOnce(ctx context.Context, label string, p admin.InitPI
 	}
 	if !v.token.Initialised || so.Attended() {
 		if v.token.SOTries == sks.TriesLocked {
-			return t, sks.MayLogIn(sks.Access{Role: sks.RoleSO}, v.token.For(sks.RoleSO))
+			return t, sks.Locked(sks.RoleSO, v.token.Token)
 		}
-		return v.Initialise(ctx, v.token, label, p)
+		t, err = v.Initialise(ctx, v.token, label, p)
+		return t, sks.Typed(err)
 	}
 	defer p.Wipe()
 	err = v.once(ctx, sks.RoleSO, so, func(access sks.Access) (sks.Token, error) {
