@@ -32,6 +32,10 @@ func (d *desk) already(ctx context.Context, k admin.NewKey, want *hsm.KCV) (t ad
 	case len(there) > 1:
 		return t, is, false, fault.New(fault.Usage, "the token %s has %d keys %q", token, len(there), k.Label).
 			With("nothing was stored; take another label, or delete those that are not meant: 'ssovault key delete --id'")
+	case is.Type != "" && is.Type != string(k.Type) || is.Bits != 0 && int(is.Bits) != k.Bits:
+		r := reportOf(is)
+		return t, is, false, fault.New(fault.Usage, "the token %s has another key %s: %s %s bits, KCV %s, not %s %d bits", token, is, r.Type, r.size(), r.check(), k.Type, k.Bits).
+			With("nothing was stored; if that key is meant, say its --type and --bits; else take another label, or delete that key first: 'ssovault key delete'")
 	case k.Attributes.Has(hsm.Trusted) && !is.Attributes.Has(hsm.Trusted) && (want == nil || is.KCV == "" || is.KCV == want.String()):
 		return t, is, false, fault.New(fault.Usage, "the token %s has a key %s, KCV %s, that is not trusted: it lacks %s", token, is, reportOf(is).check(), hsm.Trusted.Names()).
 			With("nothing was stored; delete that key first: 'ssovault key delete', with the user's PIN; then enter the components again")
