@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,16 +21,28 @@ type explanation struct {
 	Text   string `json:"text,omitempty"`
 	Exit   int    `json:"exit,omitempty"`
 	Remedy string `json:"remedy"`
+	// AsExitCode is there for a decimal number with which ssovault ends, too.
+	AsExitCode *exitExplanation `json:"as_exit_code,omitempty"`
+}
+
+// exitExplanation is what a number means as an exit code of ssovault's.
+type exitExplanation struct {
+	Exit   int    `json:"exit"`
+	Cause  string `json:"cause,omitempty"` // as the message has it: "a", "20"
+	Text   string `json:"text"`
+	Remedy string `json:"remedy"`
 }
 
 func (a *app) explainCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "explain CODE",
-		Short: "Say what a return code of a PKCS#11 library means, and what to do",
+		Short: "Say what an exit code, or a return code of a PKCS#11 library, means, and what to do",
 		Long: `Explain takes a return code as it stands in a log: 0x30, 48 or CKR_DEVICE_ERROR, also a
-Luna's own (0x8000001F). It needs no device.`,
-		Example: `  ssovault explain 0xA4
+Luna's own (0x8000001F). A decimal number with which ssovault ends is explained as that
+first: 10 is cause (a), and CKR_CANT_LOCK. It needs no device.`,
+		Example: `  ssovault explain 13
+  ssovault explain 0xA4
   ssovault explain CKR_KEY_NOT_WRAPPABLE
   ssovault explain 2147483679 --json`,
 		Args: cobra.ExactArgs(1),
@@ -38,6 +52,7 @@ Luna's own (0x8000001F). It needs no device.`,
 				return fault.Wrap(fault.Usage, err, "%q", args[0])
 			}
 			e := explain(code)
+			e.AsExitCode = exitCode(args[0])
 			if asJSON {
 				return printJSON(a.out, e)
 			}
@@ -64,7 +79,37 @@ func explain(code uint) explanation {
 	return e
 }
 
+// exitCode explains a decimal number with which ssovault ends; nil for another.
+func exitCode(s string) *exitExplanation {
+	n, err := strconv.Atoi(strings.TrimSpace(s))
+	if err != nil {
+		return nil
+	}
+	for _, cause := range fault.All() {
+		if cause.ExitCode() != n {
+			continue
+		}
+		e := &exitExplanation{Exit: n, Text: cause.Error(), Remedy: cause.Hint()}
+		if cause.OfKeyStorage() {
+			e.Cause = cause.Letter()
+		}
+		return e
+	}
+	return nil
+}
+
 func (a *app) printExplanation(e explanation) error {
+	if x := e.AsExitCode; x != nil {
+		cause := ""
+		if x.Cause != "" {
+			cause = "cause (" + x.Cause + "), "
+		}
+		_, err := fmt.Fprintf(a.out, "exit code %d: %s%s\nremedy: %s\n", x.Exit, cause, x.Text, x.Remedy)
+		if code, _ := strconv.ParseUint(e.Code, 0, 32); err != nil || !cryptoki.Known(uint(code)) {
+			return err
+		}
+		fmt.Fprintln(a.out, "\nas a return code of a PKCS#11 library:")
+	}
 	fmt.Fprintf(a.out, "%s (%s)\n", e.Name, e.Code)
 	if e.Meaning != "" {
 		fmt.Fprintf(a.out, "meaning: %s\n", e.Meaning)

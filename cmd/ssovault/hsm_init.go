@@ -115,8 +115,26 @@ func (a *app) initialise(ctx context.Context, o tokenInitOptions) (admin.Token, 
 	if err == nil {
 		v.forgetRefusals(was, t)
 		a.log.Info().Str("command", a.command).Str("token", t.Label).Str("serial", t.Serial).Str("was", was.Label).Msg("token initialised")
+		t = v.renumbered(ctx, t)
 	}
 	return t, err
+}
+
+// renumbered ends the visit, and finds the token as other processes see it: its
+// slot may have another number there (SoftHSM).
+func (v *visit) renumbered(ctx context.Context, t admin.Token) admin.Token {
+	_ = v.Close() // what was asked of it is done
+	d, err := v.openLibrary(ctx, v.device.library, v.sks.Timeouts)
+	if err == nil {
+		defer d.Close()
+		for _, one := range d.tokens {
+			if one.Problem == nil && one.Initialised && one.Serial == t.Serial {
+				return one
+			}
+		}
+	}
+	v.warn(fmt.Sprintf("the slot may have another number than %d now: 'ssovault hsm slots' shows it", t.Slot))
+	return t
 }
 
 // forgetRefusals forgets what a token refused before it had these PINs.
@@ -139,9 +157,10 @@ func (v *visit) initialiseOnce(ctx context.Context, label string, p admin.InitPI
 	}
 	if !v.token.Initialised || so.Attended() {
 		if v.token.SOTries == sks.TriesLocked {
-			return t, sks.MayLogIn(sks.Access{Role: sks.RoleSO}, v.token.For(sks.RoleSO))
+			return t, sks.Locked(sks.RoleSO, v.token.Token)
 		}
-		return v.Initialise(ctx, v.token, label, p)
+		t, err = v.Initialise(ctx, v.token, label, p)
+		return t, sks.Typed(err)
 	}
 	defer p.Wipe()
 	err = v.once(ctx, sks.RoleSO, so, func(access sks.Access) (sks.Token, error) {

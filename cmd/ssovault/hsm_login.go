@@ -95,17 +95,9 @@ func (v *visit) loginWith(ctx context.Context, role sks.Role, source pin.Source,
 	}
 	if source.Attended() {
 		_, err := try(sks.Access{})
-		return typedPIN(err)
+		return sks.Typed(err)
 	}
 	return v.once(ctx, role, source, try)
-}
-
-// typedPIN says of a refused PIN what whoever typed it can do.
-func typedPIN(err error) error {
-	if fault.Of(err) != fault.PINRefused || fault.HintFor(err) != fault.PINRefused.Hint() {
-		return err
-	}
-	return (&fault.Error{Cause: fault.PINRefused, Err: err}).With("nothing was changed; give the command again with the right PIN: the token may count refusals, and lock the PIN after a few")
 }
 
 // once tries a PIN that nobody types under the rules for starts.

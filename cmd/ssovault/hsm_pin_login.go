@@ -75,7 +75,7 @@ func (w *pinWork) tryOld(ctx context.Context, v *visit) (vault.PINAnswer, error)
 	}
 	if w.oldSource.Attended() {
 		_, err := try(sks.Access{})
-		return answerOf(tried, err), err
+		return answerOf(tried, err), sks.Typed(err)
 	}
 	err := v.once(ctx, role, w.oldSource, try)
 	return answerOf(tried, err), err

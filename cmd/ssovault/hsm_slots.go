@@ -192,9 +192,9 @@ func (a *app) hsmState(cmd *cobra.Command, flags tokenFlags) (r stateReport, fir
 		case t.Problem != nil:
 			note(t.Problem)
 		case t.Tries == sks.TriesLocked:
-			note(fault.New(fault.PINLocked, "the token %s: the user PIN is locked", t))
+			note(sks.Locked(sks.RoleUser, t.Token))
 		case t.SOTries == sks.TriesLocked:
-			note(fault.New(fault.PINLocked, "the token %s: the security officer's PIN is locked", t))
+			note(sks.Locked(sks.RoleSO, t.Token))
 		}
 	}
 	return r, first

@@ -243,7 +243,8 @@ func TestComponentsAtTheTerminal(t *testing.T) {
 	for _, b := range blocks[:8] {
 		plain += b[1][:8]
 	}
-	answers = append(answers, plain, "12", kcvs[0][1])
+	// He goes on with blocks, and corrects a slip in his KCV.
+	answers = append(answers, plain, blocks[1][1], blocks[2][1], "12", "", kcvs[0][1][:2]+"00\b\x7f"+kcvs[0][1][2:4]+" "+kcvs[0][1][4:])
 	answers = append(answers, strings.ToLower(blocks[8][1]), blocks[9][1][:5], "") // Enter too early: nothing of that is kept
 	for _, b := range blocks[9:] {
 		answers = append(answers, strings.ToLower(b[1]))
@@ -258,15 +259,21 @@ func TestComponentsAtTheTerminal(t *testing.T) {
 	shown, code = s.onTerminal(append(answers, "oui", strings.ToLower(whole[1])), "never", "", args...)
 	if code != 0 || !strings.Contains(shown, "block 1 does not fit its check") || !strings.Contains(shown, "Type the whole component again") ||
 		!strings.Contains(shown, "That is not the whole of block 2: the 5 digits typed of it are dropped") || !strings.Contains(shown, "nothing was typed") ||
+		strings.Count(shown, "All blocks of the component are there.") != 4 || !strings.Contains(shown, "KCV of component 2 of 2: "+strings.ToLower(kcvs[1][1])+"\n") ||
 		!strings.Contains(shown, "The KCV of the key is "+whole[1]) {
 		t.Fatalf("exit %d\n%s", code, shown)
 	}
 	for _, b := range blocks {
-		if strings.Contains(strings.ToUpper(shown), b[1][:8]) {
+		if strings.Contains(strings.ToUpper(shown), b[1][:7]) {
 			t.Errorf("what was typed is shown: %s", b[1])
 		}
 	}
 	s.ends(s.there("kcv", "KEK"), 0, whole[1])
+	// Ctrl-C at the question for the KCV leaves no key.
+	shown, code = s.onTerminal([]string{plain}, ": ", "12\x03", "key", "enter", "K2", "--token", s.second.Serial, "--pin-source", s.pin, "--count", "2")
+	if code != 130 || strings.Contains(shown, plain[:7]) {
+		t.Errorf("exit %d\n%s", code, shown)
+	}
 	// Ctrl-C while a component is typed, or shown, leaves no key.
 	for _, args := range [][]string{
 		{"key", "enter", "K2", "--token", s.second.Serial, "--pin-source", s.pin, "--count", "2"},

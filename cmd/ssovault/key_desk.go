@@ -171,7 +171,8 @@ func (v *visit) noTwin(ctx context.Context, attributes hsm.Attributes, kcv strin
 // store has put make a key or bring one in; put may still name it, and gives the
 // key that is there already instead. When the answer is lost on the way, store
 // logs in again and takes away what may have been made; where that cannot be done
-// either, the error is a *perhapsThere.
+// either, the error is a *perhapsThere. Where nothing that stays was begun yet,
+// there is nothing to take away.
 func (d *desk) store(ctx context.Context, k *admin.NewKey, put func(*visit) (admin.Key, error)) (made admin.Key, err error) {
 	begun, was := false, false
 	var before []admin.Key
@@ -182,24 +183,32 @@ func (d *desk) store(ctx context.Context, k *admin.NewKey, put func(*visit) (adm
 		if was, err = v.holds(ctx, *k); err != nil {
 			return err
 		}
-		begun = true
 		made, err = put(v)
+		begun = v.Begun()
 		if err == nil && slices.Equal(made.ID, k.ID) && !was {
 			d.log.Info().Str("command", d.command).Str("token", v.token.Label).Str("serial", v.token.Serial).
 				Str("label", made.Label).Str("key_id", hex.EncodeToString(made.ID)).Msg("key stored")
 		}
 		return err
 	})
+	var part *admin.PartLeft
 	switch cause := fault.Of(err); {
-	case errors.Is(err, sks.ErrPartLeft):
+	case errors.As(err, &part):
 	case err == nil, !begun, cause == fault.Usage, cause == fault.Tampered, cause == fault.WrongKey:
 		return made, err // nothing was made, or it was taken back at once
 	}
-	if undoErr := d.takeBack(context.WithoutCancel(ctx), *k, was, before); undoErr != nil {
-		return made, &perhapsThere{err: err, id: k.ID, problem: undoErr}
+	undoErr := d.takeBack(context.WithoutCancel(ctx), *k, was, before)
+	if part != nil && (undoErr != nil || d.role == sks.RoleUser) {
+		err = part.Err // what may be left was looked for since
 	}
-	if errors.Is(err, sks.ErrPartLeft) && d.role == sks.RoleUser {
-		err = fmt.Errorf("%w; after another login it was looked for, and nothing is left", err)
+	var stays *unprovenParts
+	switch {
+	case errors.As(undoErr, &stays):
+		err = fmt.Errorf("%w; a part of it without a name may be left: %w", err, stays)
+	case undoErr != nil:
+		err = &perhapsThere{err: err, id: k.ID, problem: undoErr}
+	case part != nil && d.role == sks.RoleUser:
+		err = fmt.Errorf("%w; nothing of it is left in the token: that was looked at after another login", err)
 	}
 	return made, err
 }
@@ -242,7 +251,7 @@ type perhapsThere struct {
 }
 
 func (p *perhapsThere) Error() string {
-	return fmt.Sprintf("%v; the key may have been stored (id %x), or %s; the token could not be asked again: %v", p.err, p.id, partAdvice, p.problem)
+	return fmt.Sprintf("%v; the key may have been stored (id %x), or %s; what was made could not be looked for and removed: %v", p.err, p.id, partAdvice, p.problem)
 }
 
 func (p *perhapsThere) Unwrap() error { return p.err }

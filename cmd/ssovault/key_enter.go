@@ -31,7 +31,7 @@ type enterOptions struct {
 type enterReport struct {
 	Token      string    `json:"token"`
 	Serial     string    `json:"serial"`
-	Present    bool      `json:"already_present"` // and no component was taken in
+	Present    bool      `json:"already_present"` // and no component was looked at
 	Components []hsm.KCV `json:"component_kcvs"`
 	Key        keyReport `json:"key"`
 }
@@ -56,7 +56,8 @@ Nothing is stored before all is right. --as so makes a wrapper that is trusted
 under it. Enter the same components with --attributes U where they are to arrive.
 
 A key of that label that is there already, with the same KCV, is left as it is: "already
-present", exit 0, and nobody types anything.
+present", exit 0, nobody types anything, and components that were given are not looked at.
+A key of that label of another type or length is refused.
 
 ` + lettersHelp,
 		Example: `  ssovault key enter KEK1 --token hsm2 --count 3 --attributes U
@@ -133,7 +134,7 @@ func (a *app) enterKey(cmd *cobra.Command, o enterOptions) error {
 	defer d.end()
 	t, is, present, err := d.already(ctx, k, want)
 	if err == nil && present {
-		err = a.printEntered(enterReport{Token: t.Label, Serial: t.Serial, Present: true, Components: []hsm.KCV{}, Key: reportOf(is)}, t, o.asJSON)
+		err = a.printEntered(enterReport{Token: t.Label, Serial: t.Serial, Present: true, Components: []hsm.KCV{}, Key: reportOf(is)}, t, o.asJSON, len(o.files) > 0 || !a.attended())
 	}
 	if err != nil || present {
 		return err
@@ -179,10 +180,12 @@ func (a *app) enterKey(cmd *cobra.Command, o enterOptions) error {
 		return err
 	}
 	r.Key = reportOf(made)
-	return a.printEntered(r, t, o.asJSON)
+	return a.printEntered(r, t, o.asJSON, false)
 }
 
-func (a *app) printEntered(r enterReport, t admin.Token, asJSON bool) error {
+// printEntered prints it; given: components came otherwise than by somebody's
+// typing.
+func (a *app) printEntered(r enterReport, t admin.Token, asJSON, given bool) error {
 	if asJSON {
 		return printJSON(a.out, r)
 	}
@@ -191,7 +194,11 @@ func (a *app) printEntered(r enterReport, t admin.Token, asJSON bool) error {
 	} else {
 		fmt.Fprintf(a.out, "stored in the token %s:\n", oneLine(t.String()))
 	}
-	return r.Key.print(a.out)
+	err := r.Key.print(a.out)
+	if err == nil && r.Present && given {
+		_, err = fmt.Fprintln(a.out, "the components that were given were not looked at")
+	}
+	return err
 }
 
 // take gives the components, to be wiped, also with an error.
@@ -286,7 +293,7 @@ func given(b []byte, err error) ([]byte, error) {
 		err = fault.New(fault.Usage, "there is no file %s", missing.Path)
 	case fault.Of(err) == fault.Malformed:
 		err = (&fault.Error{Cause: fault.Malformed, Err: err}).With("nothing was changed; it is another file than is meant")
-	case fault.Of(err) == fault.NotPermitted && !errors.Is(err, fs.ErrPermission):
+	case fault.Of(err) == fault.NotPermitted && !errors.Is(err, fs.ErrPermission) && fault.HintFor(err) == fault.NotPermitted.Hint():
 		err = (&fault.Error{Cause: fault.NotPermitted, Err: err}).With("name the file itself, a regular one; what another program gives goes to standard input")
 	}
 	return b, err

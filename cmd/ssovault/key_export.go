@@ -180,8 +180,13 @@ func (v *visit) export(ctx context.Context, o exportOptions) (x hsm.Exported, er
 
 // wrapper finds the secret key that wraps or unwraps.
 func (v *visit) wrapper(ctx context.Context, w wrapFlags) (admin.Key, error) {
-	k, err := v.key(ctx, keyFlags{label: w.wrapper, id: w.id}, true)
-	if err == nil && k.Class != admin.SecretKey {
+	named := keyFlags{label: w.wrapper, id: w.id, class: string(admin.SecretKey), by: choosers{id: "--wrapper-id"}}
+	k, err := v.key(ctx, named, true)
+	if fault.Of(err) != fault.KeyMissing {
+		return k, err
+	}
+	named.class = ""
+	if k, err = v.key(ctx, named, true); err == nil {
 		err = fault.New(fault.Usage, "%s is a %s key: keys are wrapped under secret keys here", k, k.Class).With("'ssovault hsm replicate' moves keys under the other token's public key")
 	}
 	return k, err

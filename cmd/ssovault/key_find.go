@@ -23,6 +23,7 @@ type keyFlags struct {
 	asJSON           bool
 	kcv              kcvFlag
 	byID             bool // an id alone names a key too
+	by               choosers
 }
 
 func (k *keyFlags) register(c *cobra.Command) {
@@ -34,7 +35,7 @@ func (k *keyFlags) register(c *cobra.Command) {
 // registerID is for commands about a key that is there.
 func (k *keyFlags) registerID(c *cobra.Command) {
 	k.register(c)
-	k.byID = true
+	k.byID, k.by = true, choosers{id: "--id", class: "--class", kcv: "--kcv"}
 	c.Flags().Var((*idFlag)(&k.id), "id", "the key's CKA_ID in `hexadecimal`, where several have the label, or none")
 	c.Flags().StringVar(&k.class, "class", "", "the key's `class`, where several have the label and the id: secret, private or public")
 	c.Flags().Var(&k.kcv, "kcv", "the key's check value, where several have the label, the id and the class, or none")
@@ -129,7 +130,8 @@ func (a *app) enter(ctx context.Context, flags tokenFlags) (*visit, error) {
 	return v, nil
 }
 
-// key finds the one key that is meant. Causes KeyMissing, KeyAmbiguous.
+// key finds the one key that is meant. Causes KeyMissing, Usage where several have
+// the label, KeyAmbiguous where they have the id too.
 func (v *visit) key(ctx context.Context, k keyFlags, calculate bool) (admin.Key, error) {
 	all, err := v.Keys(ctx, k.label, calculate || k.kcv != "")
 	if err != nil {
@@ -148,7 +150,7 @@ func (v *visit) key(ctx context.Context, k keyFlags, calculate bool) (admin.Key,
 	case len(found) > 1 && !calculate && k.kcv == "":
 		return v.key(ctx, k, true)
 	case len(found) > 1:
-		return admin.Key{}, several(found)
+		return admin.Key{}, several(found, k.by)
 	case len(all) > 0:
 		return admin.Key{}, fault.New(fault.KeyMissing, "the token %s has no key %s%s, but %s", oneLine(v.token.String()), k.named(), k.narrowed(), toldApart(all)).
 			With("'ssovault key list --token " + v.token.Serial + "' shows those that are there")

@@ -55,7 +55,14 @@ func (a *app) sheetFolder(o componentsOptions) (hands, error) {
 		return nil, err
 	}
 	h := &sheets{dir: filepath.Dir(path)}
-	if info, err := os.Stat(h.dir); err == nil && info.Mode().Perm()&0o077 != 0 {
+	info, err := os.Stat(h.dir)
+	switch {
+	case err != nil:
+		return nil, fault.Wrap(durable.Cause(err), err, "look at %s", h.dir)
+	case info.Mode().Perm()&0o022 != 0 && info.Mode()&os.ModeSticky == 0:
+		return nil, fault.New(fault.NotPermitted, "whoever may write to the folder %s (mode %04o) could put other sheets in the place of these", h.dir, info.Mode().Perm()).
+			With("take the right away: chmod go-w " + h.dir + "; a medium that knows no modes is mounted with dmask=0077; nothing was made")
+	case info.Mode().Perm()&0o077 != 0:
 		a.warn(fmt.Sprintf("the folder %s is open to others (mode %04o); the sheets themselves are not (0600)", h.dir, info.Mode().Perm()))
 	}
 	return h, nil

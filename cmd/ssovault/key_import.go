@@ -167,7 +167,9 @@ func (a *app) importKey(ctx context.Context, path string, o importOptions) error
 	if err := r.Key.print(a.out); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(a.out, "attributes in the file, not taken: %s\n", r.Exported.Attributes)
+	if r.Exported.Attributes != r.Key.Attributes {
+		_, err = fmt.Fprintf(a.out, "attributes in the file, not taken: %s\n", r.Exported.Attributes)
+	}
 	return err
 }
 

@@ -60,7 +60,12 @@ func TestComponentsInOpenFiles(t *testing.T) {
 	if err := os.Chmod(two, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	s.ends(run("", "", 0, append(enter, "--component", one, "--component", two)...), 30, two+" is open to others (mode 0640)")
+	s.ends(run("", "", 0, append(enter, "--component", one, "--component", two)...), 30, "hint: close it: chmod 600 "+two+"; ")
+	link := filepath.Join(s.dir, "link")
+	if err := os.Symlink(one, link); err != nil {
+		t.Fatal(err)
+	}
+	s.ends(run("", "", 0, append(enter, "--component", link, "--component", one)...), 30, "hint: name the file itself")
 	if s.second.Snapshot(t) != before {
 		t.Error("a key was stored")
 	}

@@ -56,6 +56,10 @@ func notMeant(t admin.Token, k admin.NewKey, there []admin.Key, want *hsm.KCV) e
 	case len(there) > 1:
 		return fault.New(fault.Usage, "the token %s has %d keys %q", token, len(there), k.Label).
 			With("nothing was stored; take another label, or delete those that are not meant: 'ssovault key delete --id'")
+	case is.Type != "" && is.Type != string(k.Type) || is.Bits != 0 && int(is.Bits) != k.Bits:
+		r := reportOf(is)
+		return fault.New(fault.Usage, "the token %s has another key %s: %s %s bits, KCV %s, not %s %d bits", token, is, r.Type, r.size(), r.check(), k.Type, k.Bits).
+			With("nothing was stored; if that key is meant, say its --type and --bits; else take another label, or delete that key first: 'ssovault key delete'")
 	case known && !same:
 		return fmt.Errorf("%w, not %s", anotherKey(t, is), want)
 	case k.Attributes.Has(hsm.Trusted) && !is.Attributes.Has(hsm.Trusted):

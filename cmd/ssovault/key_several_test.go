@@ -2,7 +2,11 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/miekg/pkcs11"
@@ -16,6 +20,7 @@ func (s *twoTokens) tool(args ...string) {
 	s.toolOn(s.token, args...)
 }
 
+// toolOn runs it on one of the tokens.
 func (s *twoTokens) toolOn(k p11test.Tok, args ...string) {
 	s.t.Helper()
 	cmd := exec.Command("pkcs11-tool", append([]string{"--module", k.Library, "--token-label", k.Label, "--login", "--pin", k.PIN}, args...)...)
@@ -68,6 +73,45 @@ func TestKeysOfOneName(t *testing.T) {
 	s.ends(s.key("show", "same"), 0, kcv)
 	if n := len(s.listed()); n != 6 {
 		t.Errorf("%d keys", n)
+	}
+}
+
+// Keys that share a label alone are no matter of one id, and the hint names the
+// flag that the command has for the key that is meant.
+func TestWrappersOfOneLabel(t *testing.T) {
+	s := newTwoTokens(t)
+	s.wrappers()
+	s.well(s.key("generate", "pay", "--replicable"))
+	path := filepath.Join(s.dir, "pay.key")
+	s.well(s.key("export", "pay", "--wrap", "KEK", "-o", path))
+	ids := map[string]string{}
+	for _, k := range []p11test.Tok{s.token, s.second} {
+		shown := s.well(s.try("key", "show", "KEK", "--token", k.Serial, "--pin-source", s.pin, "--json"))
+		var r keyReport
+		if err := json.Unmarshal([]byte(shown), &r); err != nil {
+			t.Fatal(err)
+		}
+		ids[k.Serial] = r.ID
+		for n, args := range [][]string{{"--keygen", "--key-type", "AES:32"}, {"--keypairgen", "--key-type", "RSA:2048"}} {
+			s.toolOn(k, append(args, "--label", "KEK", "--id", fmt.Sprintf("0%d", n+1))...)
+		}
+	}
+	again := filepath.Join(s.dir, "again.key")
+	for _, c := range []struct {
+		args         []string
+		serial, flag string
+	}{
+		{[]string{"key", "export", "pay", "--wrap", "KEK", "-o", again}, s.token.Serial, "--wrapper-id"},
+		{[]string{"key", "import", path, "--unwrap", "KEK", "--label", "pay"}, s.second.Serial, "--wrapper-id"},
+		{[]string{"key", "show", "KEK"}, s.token.Serial, "--id"},
+	} {
+		args := append(c.args, "--token", c.serial, "--pin-source", s.pin)
+		o := s.try(args...)
+		s.ends(o, 2, "hint: name one by its id ("+c.flag+")")
+		if strings.Contains(o.stderr, "have this id") {
+			t.Errorf("%v: keys of several ids have one:\n%s", c.args, o.stderr)
+		}
+		s.ends(s.try(append(args, c.flag, ids[c.serial])...), 0, "KCV")
 	}
 }
 

@@ -11,6 +11,34 @@ import (
 	"ssovault/internal/p11test"
 )
 
+// A folder in which others could exchange the sheets is refused before anything
+// is made; one that they can only look into is warned of.
+func TestSheetsInOpenFolders(t *testing.T) {
+	s := newTwoTokens(t)
+	before := s.second.Snapshot(t)
+	for mode, code := range map[os.FileMode]int{0o777: 30, 0o770: 30, 0o772: 30, 0o777 | os.ModeSticky: 0, 0o755: 0, 0o700: 0} {
+		dir := s.emptyFolder("sheets")
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		o := s.there("components", "K", "--count", "2", "--sheet-dir", dir)
+		text := "chmod go-w " + dir
+		if code == 0 {
+			text = "is open to others"
+		}
+		if o.code != code || strings.Contains(o.stderr, text) != (mode != 0o700) {
+			t.Errorf("%v: exit %d\n%s", mode, o.code, o.stderr)
+		}
+		if code == 0 {
+			s.well(s.there("delete", "K", "--yes"))
+			continue
+		}
+		if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 || s.second.Snapshot(t) != before {
+			t.Errorf("%v: %v, %v", mode, entries, err)
+		}
+	}
+}
+
 // Whatever stops key components, its folder holds no half of a sheet, and none
 // under another name; what failed, and was not killed, leaves none at all.
 func TestSheetsAreWholeOrNotThere(t *testing.T) {

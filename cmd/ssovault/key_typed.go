@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"golang.org/x/sys/unix"
+
 	"ssovault/internal/hsm"
 )
 
@@ -27,6 +29,11 @@ func (a *app) typedOne(ctx context.Context, name string, t hsm.KeyType, bits int
 		return part, err
 	}
 	defer q.close()
+	restore, err := q.lineMode(unix.ECHO) // also of what is typed between the questions
+	if err != nil {
+		return part, err
+	}
+	defer restore()
 	defer q.clearScreen()
 	q.clearScreen()
 	q.say("The custodian of %s, alone at this screen. What is typed is not shown.", name)
@@ -35,7 +42,7 @@ func (a *app) typedOne(ctx context.Context, name string, t hsm.KeyType, bits int
 		if err != nil {
 			return part, err
 		}
-		ok, err := compareKCV(q, name, part)
+		ok, err := compareKCV(ctx, q, name, part)
 		if err == nil && ok {
 			return part, nil
 		}
@@ -69,21 +76,23 @@ func (a *app) typedBlocks(ctx context.Context, q *questions, name string, t hsm.
 		line.Wipe()
 		if dropped := e.DropPartial(); dropped > 0 {
 			q.say("That is not the whole of block %d: the %d digits typed of it are dropped. Type the block again.", e.Next(), dropped)
+			if dropped == 2 {
+				q.say("If they are the check of the block before: a hyphen stands before a check, and no blank.")
+			}
 		}
 	}
 	return e.Component()
 }
 
 // compareKCV asks for the KCV on the sheet, and compares.
-func compareKCV(q *questions, name string, part hsm.Component) (ok bool, err error) {
+func compareKCV(ctx context.Context, q *questions, name string, part hsm.Component) (ok bool, err error) {
 	for {
-		answer, err := q.ask("KCV of "+name, "")
+		want, is, err := q.askKCV(ctx, "KCV of "+name)
 		if err != nil {
 			return false, err
 		}
-		want, err := hsm.ParseKCV(answer)
-		if err != nil {
-			q.say("%v. Type it again.", err)
+		if !is {
+			q.say("All blocks of the component are there. What is asked for is its KCV on the sheet: six hexadecimal digits.")
 			continue
 		}
 		if err := part.Check(want); err != nil {

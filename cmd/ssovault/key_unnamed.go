@@ -210,9 +210,17 @@ func (v *visit) takeHalfBack(ctx context.Context, before []admin.Key) error {
 		}
 	}
 	if unproven > 0 {
-		return fmt.Errorf("%s without a name came meanwhile, and the token does not let it be proved that it is half made", countOf(unproven))
+		return &unprovenParts{unproven}
 	}
 	return nil
+}
+
+// unprovenParts says that keys without a name came, which nobody may delete for
+// half made ones.
+type unprovenParts struct{ n int }
+
+func (u *unprovenParts) Error() string {
+	return countOf(u.n) + " without a name came meanwhile, and the token does not let it be proved that it is half made ('ssovault key delete --unnamed --unproven' removes such)"
 }
 
 // alike tells whether a token tells the same of two unnamed keys.

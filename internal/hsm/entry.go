@@ -61,28 +61,46 @@ func (e *Entry) add(line []byte) error {
 	if len(line) > maxLine {
 		return fault.New(fault.Usage, "a line of %d bytes is no component", len(line))
 	}
-	before := e.n
+	before, alone := e.n, false // alone: the group before is a block without a check
+	var unmarked error          // what may be a check, or digits if all comes out even
 	for group := range bytes.FieldsSeq(line) {
 		digits, check, checked := bytes.Cut(group, []byte("-"))
 		start := e.n
+		block := e.Next()
+		if alone {
+			block-- // that stands before what may be its check
+		}
+		if unmarked == nil && (e.together(digits) || alone && len(group) == 2 && e.fits(block, group)) {
+			unmarked = fault.New(fault.Usage, "no hyphen stands before the check of block %d: %s", block, blockForm)
+		}
 		for _, c := range digits {
 			v, ok := hexDigit(c)
 			if !ok {
 				return fault.New(fault.Usage, "digit %d (block %d) is not a hexadecimal digit", e.n+1, e.Next())
 			}
+			if e.full() && unmarked != nil {
+				return unmarked
+			}
 			if e.full() {
-				return fault.New(fault.Usage, "there are more than the %d digits of a component of a %s key of %d bits", e.n, e.t, 8*len(e.value))
+				return fault.New(fault.Usage, "there are more than the %d digits of a component of a %s key of %d bits; with checks %s", e.n, e.t, 8*len(e.value), blockForm)
 			}
 			e.set(e.n, v)
 			e.n++
 		}
+		alone = !checked && start%(2*blockSize) == 0 && len(digits) == 2*blockSize
 		if !checked {
 			continue
+		}
+		if unmarked != nil {
+			return unmarked
 		}
 		if start%(2*blockSize) != 0 || len(digits) != 2*blockSize {
 			return fault.New(fault.Usage, "a check stands behind the eight digits of a block, which are typed together; one stands behind digit %d", e.n)
 		}
 		place := start/(2*blockSize) + 1
+		if len(check) > 2 && e.fits(place, check[:2]) {
+			return fault.New(fault.Usage, "no blank stands behind the check of block %d: %s", place, blockForm)
+		}
 		if !e.fits(place, check) {
 			return fault.New(fault.Usage, "block %d does not fit its check: a digit is wrong, or it is another block", place)
 		}
@@ -90,7 +108,38 @@ func (e *Entry) add(line []byte) error {
 	if e.n == before {
 		return fault.New(fault.Usage, "nothing was typed")
 	}
+	if !e.full() {
+		return unmarked
+	}
 	return nil
+}
+
+// blockForm says how a block and its check are typed.
+const blockForm = "a block is eight digits, a hyphen, then its two check digits, and a blank before the next block"
+
+// together tells whether the digits are blocks with their checks, without hyphens.
+func (e *Entry) together(digits []byte) bool {
+	const size = 2*blockSize + 2
+	if e.n%(2*blockSize) != 0 || len(digits) == 0 || len(digits)%size != 0 {
+		return false
+	}
+	var block [blockSize]byte
+	defer secret.Wipe(block[:])
+	for i := range len(digits) / size {
+		one := digits[i*size : (i+1)*size]
+		for k := range block {
+			high, ok := hexDigit(one[2*k])
+			low, also := hexDigit(one[2*k+1])
+			if !ok || !also {
+				return false
+			}
+			block[k] = high<<4 | low
+		}
+		if given, ok := checkOf(one[2*blockSize:]); !ok || given != blockCheck(e.Next()+i, block) {
+			return false
+		}
+	}
+	return true
 }
 
 // DropPartial forgets the digits behind the last whole block, and tells how many
@@ -105,11 +154,16 @@ func (e *Entry) DropPartial() (dropped int) {
 
 // fits tells whether the check belongs to the block at this place.
 func (e *Entry) fits(place int, check []byte) bool {
+	given, ok := checkOf(check)
+	return ok && given == blockCheck(place, [blockSize]byte(e.value[(place-1)*blockSize:place*blockSize]))
+}
+
+// checkOf reads a check.
+func checkOf(check []byte) (int, bool) {
 	if len(check) != 2 || check[0] < '0' || check[0] > '9' || check[1] < '0' || check[1] > '9' {
-		return false
+		return 0, false
 	}
-	given := int(check[0]-'0')*10 + int(check[1]-'0')
-	return given == blockCheck(place, [blockSize]byte(e.value[(place-1)*blockSize:place*blockSize]))
+	return int(check[0]-'0')*10 + int(check[1]-'0'), true
 }
 
 func (e *Entry) set(digit int, v byte) {

@@ -74,7 +74,16 @@ func TestEntryRefuses(t *testing.T) {
 		{"the same twice", blocks[0] + " " + blocks[0], "block 2 does not fit its check"},
 		{"wrong check", "7C7FD05D-84", "block 1 does not fit"},
 		{"check of one digit", "7C7FD05D-8", "block 1 does not fit"},
-		{"check of three", "7C7FD05D-830", "block 1 does not fit"},
+		{"check of three", "7C7FD05D-831", "no blank stands behind the check of block 1"},
+		{"another check of three", "7C7FD05D-931", "block 1 does not fit"},
+		{"no blanks", strings.Join(blocks, ""), "no blank stands behind the check of block 1: a block is eight digits, a hyphen"},
+		{"no blank later", blocks[0] + " " + blocks[1] + blocks[2], "no blank stands behind the check of block 2"},
+		{"no hyphens", strings.ReplaceAll(strings.Join(blocks, " "), "-", ""), "no hyphen stands before the check of block 1"},
+		{"no hyphen later", blocks[0] + " " + strings.ReplaceAll(blocks[1], "-", ""), "no hyphen stands before the check of block 2"},
+		{"a blank for a hyphen", strings.ReplaceAll(strings.Join(blocks, " "), "-", " "), "no hyphen stands before the check of block 1"},
+		{"a blank for a hyphen later", blocks[0] + " " + strings.ReplaceAll(blocks[1], "-", " "), "no hyphen stands before the check of block 2"},
+		{"neither", strings.ReplaceAll(strings.Join(blocks, ""), "-", ""), "no hyphen stands before the check of block 1: a block is eight digits"},
+		{"neither, and a slip", flip(strings.ReplaceAll(strings.Join(blocks, ""), "-", "")), "with checks a block is eight digits"},
 		{"no check", "7C7FD05D-", "block 1 does not fit"},
 		{"hexadecimal check", "7C7FD05D-8A", "block 1 does not fit"},
 		{"two dashes", "7C7FD05D-8-3", "block 1 does not fit"},
@@ -103,6 +112,14 @@ func TestEntryRefuses(t *testing.T) {
 	if _, err := NewEntry(DES3, 256); fault.Of(err) != fault.Usage {
 		t.Errorf("no such length: %v", err)
 	}
+}
+
+// flip changes the first digit.
+func flip(digits string) string {
+	if digits[0] == '0' {
+		return "1" + digits[1:]
+	}
+	return "0" + digits[1:]
 }
 
 // Each wrong digit, each two digits exchanged and each other place is seen.
@@ -148,6 +165,27 @@ func TestBlockCheckFindsMistakes(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Digits that look like a block and its check are digits where the line has all
+// of a component, and are refused where it then has too many or too few.
+func TestDigitsThatLookLikeACheck(t *testing.T) {
+	const block = "7C7FD05D83"
+	for line, whole := range map[string]bool{
+		block + " " + strings.Repeat("AB", 11):    true,
+		"7C7FD05D 83 " + strings.Repeat("AB", 11): true,
+		block:                             false,
+		"7C7FD05D 83":                     false,
+		block + strings.Repeat(" AB", 14): false,
+	} {
+		e, err := NewEntry(AES, 128)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Add([]byte(line)); (err == nil) != whole || e.Done() != whole || !whole && !strings.Contains(err.Error(), "no hyphen") {
+			t.Errorf("%q: %v", line, err)
+		}
+	}
 }
 
 // A component that was handed over is wiped by its holder alone.

@@ -37,11 +37,26 @@ func TestRefusedSaysWhatIsLeft(t *testing.T) {
 		{sks.RoleUser, sks.TriesLow, fault.PINRefused, "its source keeps it"},
 		{sks.RoleUser, sks.TriesFinal, fault.PINRefused, "before it is tried again"},
 		{sks.RoleUser, sks.TriesLocked, fault.PINLocked, "hsm pin reset"},
-		{sks.RoleSO, sks.TriesLocked, fault.PINLocked, "vendor's manual"},
+		{sks.RoleSO, sks.TriesLocked, fault.PINLocked, "softhsm2-util --delete-token"},
 	} {
 		err := sks.Refused(refusal, c.role, c.tries)
 		if fault.Of(err) != c.cause || !errors.Is(err, refusal) || !strings.Contains(err.Error(), c.tries.String()) || !strings.Contains(fault.HintFor(err), c.hint) {
 			t.Errorf("%s, %q: %v, %q", c.role, c.tries, err, fault.HintFor(err))
+		}
+	}
+}
+
+// Which PIN is locked is said, and what helps against that one.
+func TestLockedSaysWhose(t *testing.T) {
+	locked := fault.New(fault.PINLocked, "CKR_PIN_LOCKED")
+	for role, c := range map[sks.Role]struct{ whose, hint string }{
+		sks.RoleUser: {"the user PIN is locked", "hsm pin reset"},
+		sks.RoleSO:   {"the security officer's PIN is locked", "ctconf -d"},
+	} {
+		err := sks.MayLogIn(sks.Access{Role: role}, sks.Token{Label: "one", Tries: sks.TriesLocked, UserPINSet: true})
+		said := sks.Refused(locked, role, sks.TriesUnknown) // a token without the flag
+		if fault.Of(err) != fault.PINLocked || !strings.Contains(err.Error(), c.whose) || !strings.Contains(fault.HintFor(err), c.hint) || fault.HintFor(said) != fault.HintFor(err) {
+			t.Errorf("%s: %v, %q; %q", role, err, fault.HintFor(err), fault.HintFor(said))
 		}
 	}
 }

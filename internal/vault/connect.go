@@ -91,6 +91,7 @@ func (f *Folder) Once(ctx context.Context, s SKS, d Device, login func(sks.Acces
 		return token, nil
 	case attended:
 		// A person sees the refusal and decides about the next try.
+		err = sks.Typed(err)
 	case refusedByLogin(err):
 		record := pin.Refusal{Token: s.Serial, Role: string(s.Role), Source: s.PIN.String(), Identity: identity, Time: d.Now().UTC()}
 		_ = durable.MakeFolder(f.Run("")) // where it cannot, Record remembers beside

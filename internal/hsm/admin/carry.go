@@ -42,7 +42,7 @@ func (c *carry) walk(f *isolate.Fields) {
 // token. Place wipes nothing. Causes Usage (the token does not take such a key),
 // Unreachable; Unclassified where the token calculates another check value.
 func (d *Device) Place(ctx context.Context, k NewKey, value secret.Value, kcv hsm.KCV, rehearsal bool) (Key, error) {
-	resp, _, err := d.ask(ctx, d.timeouts.Make, request{Op: opPlace, New: &k, Carry: &carry{KCV: kcv, Rehearsal: rehearsal}}, value.Bytes())
+	resp, err := d.making(ctx, d.timeouts.Make, request{Op: opPlace, New: &k, Carry: &carry{KCV: kcv, Rehearsal: rehearsal}}, value.Bytes())
 	return resp.key(err, opPlace)
 }
 
@@ -60,7 +60,7 @@ func (d *Device) Wrap(ctx context.Context, k, wrapper Key, with hsm.Mechanism, l
 // check value must be kcv, then the key itself. Causes Tampered (it is no key
 // wrapped so, or another one), Usage, Unreachable.
 func (d *Device) Unwrap(ctx context.Context, k NewKey, wrapped []byte, wrapper Key, how hsm.Mechanism, kcv hsm.KCV) (Key, error) {
-	resp, _, err := d.ask(ctx, d.timeouts.Make, request{Op: opUnwrap, New: &k,
+	resp, err := d.making(ctx, d.timeouts.Make, request{Op: opUnwrap, New: &k,
 		Carry: &carry{Wrapper: wrapper.Handle, Mechanism: how, KCV: kcv}}, wrapped)
 	return resp.key(err, opUnwrap)
 }
@@ -68,7 +68,7 @@ func (d *Device) Unwrap(ctx context.Context, k NewKey, wrapped []byte, wrapper K
 // Pair makes an RSA pair whose private key unwraps and never leaves. Its public
 // key is told. Causes Usage, Unreachable.
 func (d *Device) Pair(ctx context.Context, label string, id []byte) (Key, error) {
-	resp, _, err := d.ask(ctx, d.timeouts.Make, request{Op: opPair, New: &NewKey{Label: label, ID: id, Type: "rsa", Bits: identityBits}})
+	resp, err := d.making(ctx, d.timeouts.Make, request{Op: opPair, New: &NewKey{Label: label, ID: id, Type: "rsa", Bits: identityBits}})
 	return resp.key(err, opPair)
 }
 
@@ -90,7 +90,7 @@ func (d *Device) Public(ctx context.Context, k Key) (*rsa.PublicKey, error) {
 // for: keys that only trusted keys may wrap leave under it. Causes Usage,
 // Unreachable.
 func (d *Device) Trust(ctx context.Context, label string, id []byte, p *rsa.PublicKey) (Key, error) {
-	resp, _, err := d.ask(ctx, d.timeouts.Use, request{Op: opTrust, New: &NewKey{Label: label, ID: id, Type: "rsa", Bits: p.Size() * 8}},
+	resp, err := d.making(ctx, d.timeouts.Use, request{Op: opTrust, New: &NewKey{Label: label, ID: id, Type: "rsa", Bits: p.Size() * 8}},
 		x509.MarshalPKCS1PublicKey(p))
 	return resp.key(err, opTrust)
 }

@@ -5,6 +5,7 @@ package admin
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"ssovault/internal/fault"
@@ -34,6 +35,7 @@ type Device struct {
 	process  *isolate.Process
 	library  string
 	timeouts sks.Timeouts
+	begun    bool
 }
 
 // ask asks the process one thing.
@@ -42,6 +44,30 @@ func (d *Device) ask(ctx context.Context, within time.Duration, req request, pay
 	out, err = d.process.Do(ctx, isolate.Call{Doing: doing[req.Op], Within: within, Ask: &req, Payload: payload}, &resp)
 	return resp, out, err
 }
+
+// making asks for an object that stays.
+func (d *Device) making(ctx context.Context, within time.Duration, req request, payload ...[]byte) (response, error) {
+	resp, _, err := d.ask(ctx, within, req, payload...)
+	d.begun = d.begun || resp.Making.Begun || d.process.Ailing()
+	if err != nil && resp.Making.Left != "" {
+		err = &PartLeft{Err: err, Why: resp.Making.Left}
+	}
+	return resp, err
+}
+
+// Begun tells whether the token may have been asked for an object that stays: not
+// where all that failed came before, or was a trial that ends with the session.
+func (d *Device) Begun() bool { return d.begun }
+
+// PartLeft is a making that failed as Err says, and may have left a part of the
+// object in the token. It is sks.ErrPartLeft too.
+type PartLeft struct {
+	Err error
+	Why string // it could not be seen to
+}
+
+func (p *PartLeft) Error() string   { return fmt.Sprintf("%v; %v: %s", p.Err, sks.ErrPartLeft, p.Why) }
+func (p *PartLeft) Unwrap() []error { return []error{p.Err, sks.ErrPartLeft} }
 
 // Tokens lists what the library shows, and says what it is, without a login.
 func (d *Device) Tokens(ctx context.Context) (Library, []Token, error) {
@@ -139,7 +165,7 @@ func (d *Device) Keys(ctx context.Context, label string, calculate bool) ([]Key,
 // they are not those that were asked for. Causes Usage (the token does not make
 // such a key), Unreachable.
 func (d *Device) Generate(ctx context.Context, k NewKey) (Key, error) {
-	resp, _, err := d.ask(ctx, d.timeouts.Make, request{Op: opGenerate, New: &k})
+	resp, err := d.making(ctx, d.timeouts.Make, request{Op: opGenerate, New: &k})
 	return resp.key(err, opGenerate)
 }
 

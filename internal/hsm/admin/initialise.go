@@ -32,7 +32,7 @@ func (s *server) initialise(req request, payload []byte, resp *response) error {
 	}
 	s.token = t
 	if t.Initialised && t.SOTries == sks.TriesLocked {
-		return fault.New(fault.PINLocked, "the token %s: the security officer's PIN is locked; nothing was tried", t)
+		return sks.Locked(sks.RoleSO, t.Token)
 	}
 	if err := s.lib.InitToken(req.Slot, lend(so), req.Label); err != nil {
 		resp.Token = &t
@@ -40,7 +40,7 @@ func (s *server) initialise(req request, payload []byte, resp *response) error {
 			*resp.Token = again
 		}
 		err = s.newPIN(err, "initialise the token in slot %d as security officer", req.Slot)
-		if fault.Of(err) == fault.PINRefused {
+		if c := fault.Of(err); c == fault.PINRefused || c == fault.PINLocked {
 			err = sks.Refused(err, sks.RoleSO, resp.Token.SOTries)
 		}
 		return err

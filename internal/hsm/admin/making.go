@@ -5,23 +5,23 @@ package admin
 import (
 	"bytes"
 	"errors"
-	"fmt"
 
 	"github.com/miekg/pkcs11"
 
 	"ssovault/internal/cryptoki"
-	"ssovault/internal/sks"
 )
 
 // make makes an object that stays. SoftHSM (2.6) writes one attribute after the
 // other, and what breaks off leaves an object without a label. So when make
 // fails, and the session still lives, what was not there before and bears the
-// new key's id, or has no name and is proved to have no value, is removed again.
+// new key's id, or has no name and is proved to have no value, is removed again;
+// why that could not be is told beside the error.
 func (s *server) make(k NewKey, make func() error) error {
 	before, err := s.session.Find()
 	if err != nil {
 		return s.fault(err, "list the objects of the token %s", s.token)
 	}
+	s.making.Begun = true
 	if err = make(); err == nil {
 		return nil
 	}
@@ -30,7 +30,7 @@ func (s *server) make(k NewKey, make func() error) error {
 		tidyErr = errors.New("it would be private, and the security officer does not see what is")
 	}
 	if tidyErr != nil {
-		return fmt.Errorf("%w; %w: %v", err, sks.ErrPartLeft, tidyErr)
+		s.making.Left = tidyErr.Error()
 	}
 	return err
 }

@@ -106,6 +106,13 @@ type response struct {
 	Key        *Key
 	Tried      bool // the PIN was shown to the token
 	Wrapped    hsm.Mechanism
+	Making     making
+}
+
+// making is how far the making of an object that stays has come.
+type making struct {
+	Begun bool   // the token was asked for the object itself, not only for trials
+	Left  string // why a part of it may be left although it failed, or ""
 }
 
 // Walk implements isolate.Message.
@@ -123,6 +130,8 @@ func (r *response) Walk(f *isolate.Fields) {
 	isolate.Optional(f, &r.Key, func(k *Key) { key(f, k) })
 	f.Flag(&r.Tried)
 	isolate.Text(f, &r.Wrapped)
+	f.Flag(&r.Making.Begun)
+	isolate.Text(f, &r.Making.Left)
 }
 
 // key gives the key of an answer.

@@ -25,6 +25,8 @@ type server struct {
 	unlock  func()
 	// initialised: C_Initialize was called, and C_Finalize not yet.
 	initialised bool
+	// making is what an answer tells of the object that was to stay.
+	making making
 }
 
 // answer handles one request.
@@ -34,7 +36,9 @@ func (s *server) answer(head, payload []byte) (isolate.Answer, error) {
 		return isolate.Answer{}, err
 	}
 	var resp response
+	s.making = making{}
 	out, err := s.handle(req, payload, &resp)
+	resp.Making = s.making
 	return isolate.Answer{Message: &resp, Payload: out, Err: err, Last: req.Op == opClose}, nil
 }
 
