@@ -268,6 +268,13 @@ func (w *pinWork) explain(err error) error {
 	if readErr == nil && c == nil {
 		return fmt.Errorf("%w; nothing was changed", err)
 	}
+	switch fault.Of(err) {
+	case fault.PINRefused, fault.PINLocked: // its hint says how it goes on
+		w.warn("the change of the PIN is not finished")
+		return err
+	case fault.Interrupted:
+		return (&fault.Error{Cause: fault.Interrupted, Err: err}).With("the change of the PIN is not finished: 'ssovault hsm pin resume' goes on with it")
+	}
 	w.warn("the change of the PIN is not finished: 'ssovault hsm pin resume' goes on with it")
 	return err
 }

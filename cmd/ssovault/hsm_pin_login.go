@@ -27,7 +27,7 @@ func (w *pinWork) Login(ctx context.Context, m vault.PINMember, with vault.PINHe
 	answer := vault.PINNotTried
 	if v.token, err = d.serial(m); err == nil {
 		if with == vault.PINNew {
-			answer, err = w.tryNew(ctx, v)
+			answer, err = w.tryNew(ctx, v, m)
 		} else {
 			answer, err = w.tryOld(ctx, v)
 		}
@@ -50,13 +50,14 @@ func (d *device) serial(m vault.PINMember) (admin.Token, error) {
 }
 
 // tryNew logs in with the new PIN. A refusal of it that the flags show is our
-// own.
-func (w *pinWork) tryNew(ctx context.Context, v *visit) (vault.PINAnswer, error) {
+// own. To a token that was never asked to take it, it is only a guess, and not
+// what --try-pin is said for.
+func (w *pinWork) tryNew(ctx context.Context, v *visit, m vault.PINMember) (vault.PINAnswer, error) {
 	if !v.token.UserPINSet {
 		return vault.PINWasRefused, sks.NoUserPIN(v.token.Token, nil) // it has none yet
 	}
 	l := w.loginOf(v, sks.RoleUser)
-	l.Unattended, l.LowExplained = !w.tryPIN, true
+	l.Unattended, l.LowExplained = !w.tryPIN || !m.Asked, true
 	_, tried, err := v.TryLogin(ctx, l, w.next.Clone())
 	return answerOf(tried, err), err
 }

@@ -68,7 +68,7 @@ func (a *app) resumePIN(ctx context.Context, o pinOptions) error {
 			return w.report()
 		}
 		w.state.Close() // nothing is held while somebody types
-		if err := w.readOld(ctx, &visit{app: a, site: w.site, flags: o.tokenFlags, token: admin.Token{Token: sks.Token{Label: w.change.Members[0].Label}}}); err != nil {
+		if err := w.readOld(ctx, &visit{app: a, site: w.site, flags: o.tokenFlags, token: admin.Token{Token: sks.Token{Label: w.change.Next().Label}}}); err != nil {
 			return err
 		}
 		if !w.reset && w.old.Equal(w.next) {
@@ -142,8 +142,10 @@ func (w *pinWork) newPIN(ctx context.Context) (err error) {
 		return err
 	}
 	v := &visit{app: w.app, site: w.site}
-	w.next, err = v.readTwice(ctx, source, "new PIN", "--new-pin-source")
-	return err
+	if w.next, err = v.readTwice(ctx, source, "new PIN", "--new-pin-source"); err != nil {
+		return err
+	}
+	return w.change.Again(w.next)
 }
 
 // nothing says why nothing is left to do.

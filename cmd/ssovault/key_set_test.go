@@ -1,7 +1,9 @@
 package main
 
 import (
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"ssovault/internal/p11test"
@@ -43,4 +45,30 @@ func TestWhatNoKeyGetsBackIsConfirmed(t *testing.T) {
 	s.well(s.key("generate", "plain", "--attributes", "EDM", "--not-sensitive", "--yes"))
 	s.ends(s.key("set", "plain", "--attributes", "EDMT"), 2, "it gets T (CKA_SENSITIVE), which no key loses")
 	s.ends(s.key("set", "plain", "--attributes", "EDMT", "--yes"), 0, "PMTED")
+}
+
+// Whoever breaks off what is not taken back is told that it may be done.
+func TestInterruptedDelete(t *testing.T) {
+	s := newTwoTokens(t)
+	s.well(s.key("generate", "going"))
+	s.module.Reset()
+	s.module.Plan("on C_DestroyObject 1 sleep-ms 1000")
+	cmd := s.command("key", "delete", "going", "--yes", "--token", s.token.Serial, "--pin-source", s.pin)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for s.module.CallsOf("C_DestroyObject") < 1 {
+		if err := syscall.Kill(cmd.Process.Pid, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 130 || !strings.Contains(stderr.String(), "may have been deleted") || strings.Contains(stderr.String(), "nothing was changed") {
+		t.Errorf("exit %d\n%s", code, &stderr)
+	}
 }

@@ -62,6 +62,16 @@ func (c *PINChange) Unfinished() string {
 	return strings.Join(open, ", ")
 }
 
+// Next is the first member that does not have the new PIN for certain.
+func (c *PINChange) Next() PINMember {
+	for _, m := range c.Members {
+		if m.Has != PINNew {
+			return m
+		}
+	}
+	return c.Members[0]
+}
+
 // LeaveOut takes a member out of the change, as it is: by label or serial
 // number. Cause Usage when none or several are meant. Without members the change
 // is ended. kept are the files in which the PINs are kept that this token may
@@ -126,13 +136,34 @@ func (c *PINChange) hasMember(serial string) bool {
 	return slices.ContainsFunc(c.Members, func(m PINMember) bool { return m.Serial == serial })
 }
 
-// TryAgain forgets what was refused, for a person who knows better.
+// TryAgain forgets what was refused, for a person who knows better. The new PIN
+// is not shown again to a token that was never asked to take it.
 func (c *PINChange) TryAgain() {
 	for i := range c.Members {
-		if m := &c.Members[i]; m.Has != PINNew {
-			m.New, m.Old = PINTries{}, PINTries{}
+		m := &c.Members[i]
+		if m.Has != PINNew {
+			m.Old = PINTries{}
+		}
+		if m.Has != PINNew && m.Asked {
+			m.New = PINTries{}
 		}
 	}
+}
+
+// Again takes the new PIN anew, whose file was lost, and writes it there. It may
+// not be the one that tokens were given: those that have that one are asked, and
+// no other is tried with them.
+func (c *PINChange) Again(next secret.Value) error {
+	if err := durable.Replace(c.folder.newPIN(), next.Bytes()); err != nil {
+		return err
+	}
+	for i := range c.Members {
+		if m := &c.Members[i]; m.Has == PINNew {
+			m.Has, m.New, m.Old = PINUnknown, PINTries{}, PINTries{Refused: true}
+		}
+	}
+	c.Followed = false
+	return c.write()
 }
 
 // ByOfficer lets the security officer set the new PIN where it is not set yet.

@@ -121,7 +121,7 @@ func (c *PINChange) advance(ctx context.Context, d PINDevice, m *PINMember, next
 			lost, err = c.setNew(ctx, d, m, next)
 			failed = errors.Join(failed, lost)
 		default:
-			return m.stuck()
+			return c.stuck(m)
 		}
 		if err != nil {
 			return err
@@ -155,16 +155,21 @@ func (m *PINMember) lostTrack() {
 	m.Has, m.Setting, m.New.Refused = PINUnknown, false, false
 }
 
-func (m *PINMember) stuck() error {
+// stuck says why nothing more is tried with a member, and what can be done.
+func (c *PINChange) stuck(m *PINMember) error {
 	what := "it refused the new PIN and the old one"
-	if !m.New.Refused || !m.Old.Refused {
+	advice := "'ssovault hsm pin resume --try-pin --pin-source SOURCE' tries the PIN that it has, if that is another; '--reset' lets the security officer set the new PIN; '--leave-out' leaves this token as it is"
+	if c.Reset {
+		what = "it refused the security officer's PIN"
+		advice = "'ssovault hsm pin resume --try-pin --so-pin-source SOURCE' tries another one, or the same once more; '--leave-out' leaves this token as it is"
+	}
+	if !m.Old.Refused || !c.Reset && !m.New.Refused {
 		what = "too many answers of it were lost"
 	}
-	const advice = "'ssovault hsm pin resume --try-pin --pin-source SOURCE' tries the PIN that it has, if that is another; '--reset' lets the security officer set the new PIN; '--leave-out' leaves this token as it is"
 	if m.refusal != nil { // it says what the flags tell of the tries that are left
-		return fault.Wrap(fault.PINRefused, m.refusal, "the token %s: %s; neither is tried again", m, what).(*fault.Error).With(advice)
+		return fault.Wrap(fault.PINRefused, m.refusal, "the token %s: %s; that is not tried again", m, what).(*fault.Error).With(advice)
 	}
-	return fault.New(fault.PINRefused, "the token %s: %s; neither is tried again", m, what).With(advice)
+	return fault.New(fault.PINRefused, "the token %s: %s; that is not tried again", m, what).With(advice)
 }
 
 // tryNew finds out whether the member has the new PIN already.

@@ -326,12 +326,21 @@ func TestPINChangeTriesWhatIsGivenFirst(t *testing.T) {
 	if open := change.Unfinished(); open != "token 2 (serial 2)" {
 		t.Errorf("not finished for %s", open)
 	}
+	// A slip costs one more try, not two: it was never asked to take the new PIN.
+	change.TryAgain()
+	d.old = "mistyped"
+	if err := change.Run(t.Context(), d, next); fault.Of(err) != fault.PINRefused {
+		t.Error(err)
+	}
+	if change, err = f.PINChange(); err != nil {
+		t.Fatal(err)
+	}
 	change.TryAgain()
 	d.old = "another"
 	if err := change.Run(t.Context(), d, next); err != nil {
 		t.Error(err)
 	}
-	if token := d.tokens["2"]; token.pin != d.next || token.worst != 2 {
+	if token := d.tokens["2"]; token.pin != d.next || token.worst != 3 {
 		t.Errorf("it has %s, after %d refusals in a row", token.pin, token.worst)
 	}
 }
@@ -392,6 +401,60 @@ func TestLeftOutWithItsPIN(t *testing.T) {
 	}
 }
 
+// Whoever says anew what the new PIN was, after its file was lost, is believed only
+// where the tokens that have it agree.
+func TestNewPINSaidAgain(t *testing.T) {
+	for _, said := range []string{"new-pin", "not-that"} {
+		f, c := changing(t)
+		c.Members = c.Members[:2]
+		d := &fakeDevice{tokens: map[string]*fakeToken{}, old: "old-pin", next: "new-pin"}
+		for _, m := range c.Members {
+			d.tokens[m.Serial] = &fakeToken{pin: d.old, refused: map[string]int{}}
+		}
+		step := 0
+		d.fate = func() string {
+			if step++; step == 3 {
+				return "crash before" // the first has the new PIN
+			}
+			return ""
+		}
+		change, err := f.BeginPINChange(c, secret.New([]byte(d.next)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.run(t, f, change) == nil {
+			t.Fatal("it finished")
+		}
+		if err := os.Remove(f.newPIN()); err != nil {
+			t.Fatal(err)
+		}
+		if change, err = f.PINChange(); err != nil {
+			t.Fatal(err)
+		}
+		d.next = said
+		next := secret.New([]byte(said))
+		if err := change.Again(next); err != nil {
+			t.Fatal(err)
+		}
+		if kept, err := change.NewPIN(); err != nil || !kept.Equal(next) {
+			t.Errorf("what was said is not in the file: %v", err)
+		}
+		err = change.Run(t.Context(), d, next)
+		stored, readErr := os.ReadFile(f.PINFile())
+		if readErr != nil {
+			t.Fatal(readErr)
+		}
+		first := d.tokens["1"]
+		if said == "new-pin" {
+			if err != nil || first.worst != 0 || string(stored) != "new-pin\n" {
+				t.Errorf("%v, %d refusals, the source holds %q", err, first.worst, stored)
+			}
+		} else if fault.Of(err) != fault.PINRefused || first.worst != 1 || string(stored) != "old-pin\n" {
+			t.Errorf("%v, %d refusals, the source holds %q", err, first.worst, stored)
+		}
+	}
+}
+
 func FuzzPINChange(f *testing.F) {
 	for _, seed := range []string{
 		`{"version":1,"members":[{"library":"/x.so","label":"a","serial":"1","has":"old","new":{},"old":{}}]}`,
@@ -408,7 +471,7 @@ func FuzzPINChange(f *testing.F) {
 		for i := range c.Members {
 			m := &c.Members[i]
 			m.settle()
-			if m.Setting || m.Trying != "" || m.Has == PINNew && m.stuck() == nil {
+			if m.Setting || m.Trying != "" || m.Has == PINNew && c.stuck(m) == nil {
 				t.Errorf("%s: %+v", b, m)
 			}
 		}

@@ -38,10 +38,21 @@ type Device struct {
 	begun    bool
 }
 
+// afterwards is what to do after an interruption of a call that is not taken back:
+// the process finishes it (see isolate).
+var afterwards = map[op]string{
+	opInitialise: "the token may have been initialised, its keys lost: 'ssovault hsm slots' shows it",
+	opSet:        "the key may have been changed: 'ssovault key show' shows it",
+	opDelete:     "the key may have been deleted: 'ssovault key list' shows what is there",
+}
+
 // ask asks the process one thing.
 func (d *Device) ask(ctx context.Context, within time.Duration, req request, payload ...[]byte) (resp response, out []byte, err error) {
 	req.Library, req.Wait = d.library, within/2
 	out, err = d.process.Do(ctx, isolate.Call{Doing: doing[req.Op], Within: within, Ask: &req, Payload: payload}, &resp)
+	if advice := afterwards[req.Op]; advice != "" && fault.Of(err) == fault.Interrupted {
+		err = (&fault.Error{Cause: fault.Interrupted, Err: err}).With(advice)
+	}
 	return resp, out, err
 }
 
