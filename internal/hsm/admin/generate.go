@@ -57,9 +57,7 @@ func (s *server) generate(k NewKey, resp *response) error {
 		resp.Key = &made
 		return nil
 	}
-	if removeErr := s.lib.DestroyObject(s.session.Handle, object); removeErr != nil {
-		err = fmt.Errorf("%w; the key that was made could not be removed: %v", err, removeErr)
-	}
+	s.takeBack(object)
 	return err
 }
 

@@ -5,7 +5,6 @@ package admin
 import (
 	"crypto/rsa"
 	"crypto/x509"
-	"fmt"
 	"math/big"
 
 	"github.com/miekg/pkcs11"
@@ -61,11 +60,7 @@ func (s *server) pair(k NewKey, resp *response) error {
 		resp.Key = &made
 		return nil
 	}
-	for _, object := range []pkcs11.ObjectHandle{pub, priv} {
-		if removeErr := s.lib.DestroyObject(s.session.Handle, object); removeErr != nil {
-			err = fmt.Errorf("%w; the pair that was made could not be removed: %v", err, removeErr)
-		}
-	}
+	s.takeBack(pub, priv)
 	return s.fault(err, "read the new RSA pair back from the token %s", s.token)
 }
 
@@ -115,8 +110,6 @@ func (s *server) trust(k NewKey, der []byte, resp *response) error {
 		resp.Key = &made
 		return nil
 	}
-	if removeErr := s.lib.DestroyObject(s.session.Handle, object); removeErr != nil {
-		err = fmt.Errorf("%w; it could not be removed: %v", err, removeErr)
-	}
+	s.takeBack(object)
 	return s.fault(err, "read the trusted public key back from the token %s", s.token)
 }

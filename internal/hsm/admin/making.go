@@ -35,6 +35,16 @@ func (s *server) make(k NewKey, make func() error) error {
 	return err
 }
 
+// takeBack removes objects that were made and are not as they should be. Where it
+// cannot, that is told beside the error.
+func (s *server) takeBack(objects ...pkcs11.ObjectHandle) {
+	for _, object := range objects {
+		if err := s.lib.DestroyObject(s.session.Handle, object); err != nil {
+			s.making.Left = "what was made could not be removed: " + err.Error()
+		}
+	}
+}
+
 // officer tells whether the security officer is logged in.
 func (s *server) officer() bool {
 	info, err := s.lib.GetSessionInfo(s.session.Handle)

@@ -111,9 +111,7 @@ func (s *server) keep(k NewKey, c carry, arrive arrival, resp *response) error {
 		resp.Key = &made
 		return nil
 	}
-	if removeErr := s.lib.DestroyObject(s.session.Handle, object); removeErr != nil {
-		err = fmt.Errorf("%w; the key that was made could not be removed: %v", err, removeErr)
-	}
+	s.takeBack(object)
 	return err
 }
 
