@@ -242,7 +242,6 @@ func TestEditingALine(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// Before the question shows, Ctrl-Z would be a signal.
 			go func() { c.shows(": "); c.press(tc.keys + "\r") }()
 			got, err := front.Ask(wizard.Question{Text: "SSO Domain Name"})
 			if err != nil || got != tc.want {
