@@ -11,6 +11,7 @@ import (
 
 	"github.com/creack/pty"
 	"github.com/hinshun/vt10x"
+	"golang.org/x/sys/unix"
 
 	"ssovault/internal/wizard"
 )
@@ -267,6 +268,9 @@ func TestTerminalIsGivenBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	during := modes(t, c.tty)
+	if during.Cc[unix.VSUSP] != 0 || during.Lflag&unix.ECHO != 0 {
+		t.Errorf("between two questions Ctrl-Z stops it, or the terminal echoes: %+v", during)
+	}
 	go func() {
 		c.shows(": ")
 		cancel()
