@@ -13,7 +13,7 @@ import (
 // floors are the packages from the ground up: each may import those below its
 // own floor only. CONTRIBUTING.md draws the plan.
 var floors = [][]string{
-	{"fault", "secret", "durable", "owner", "format"},
+	{"fault", "secret", "durable", "owner", "format", "terminal"},
 	{"properties", "keystore", "saml", "pin", "sks", "hsm"},
 	{"encp", "cryptoki", "recovery"},
 	{"isolate", "library", "hsm/admin", "sks/p11", "sks/helper", "sks/memory", "sks/skstest"},

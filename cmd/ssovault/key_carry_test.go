@@ -249,7 +249,9 @@ func TestComponentsAtTheTerminal(t *testing.T) {
 	for _, b := range blocks[9:] {
 		answers = append(answers, strings.ToLower(b[1]))
 	}
-	answers = append(answers, strings.ToLower(kcvs[1][1]))
+	kcv := strings.ToLower(kcvs[1][1])
+	answers[0] = answers[0][:3] + "\x1a" + answers[0][3:]
+	answers = append(answers, kcv[:2]+"\x1a"+kcv[2:]) // Ctrl-Z is no part of it
 	args := []string{"key", "enter", "KEK", "--token", s.second.Serial, "--pin-source", s.pin, "--count", "2", "--attributes", "E"}
 	before := s.second.Snapshot(t)
 	shown, code = s.onTerminal(append(answers, "no"), "never", "", args...)

@@ -136,6 +136,9 @@ func (h *screens) give(ctx context.Context, s hsm.Sheet) ([]string, error) {
 		return nil, err
 	}
 	defer q.close()
+	if err := q.hold(0); err != nil {
+		return nil, err
+	}
 	defer q.clearScreen()
 	q.clearScreen()
 	who := "The custodian"

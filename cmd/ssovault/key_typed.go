@@ -29,11 +29,9 @@ func (a *app) typedOne(ctx context.Context, name string, t hsm.KeyType, bits int
 		return part, err
 	}
 	defer q.close()
-	restore, err := q.lineMode(unix.ECHO) // also of what is typed between the questions
-	if err != nil {
+	if err := q.hold(unix.ECHO); err != nil { // also of what is typed between the questions
 		return part, err
 	}
-	defer restore()
 	defer q.clearScreen()
 	q.clearScreen()
 	q.say("The custodian of %s, alone at this screen. What is typed is not shown.", name)

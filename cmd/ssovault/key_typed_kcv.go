@@ -88,15 +88,14 @@ func (l *kcvLine) show() {
 	l.shown = append(l.shown[:0], now...)
 }
 
-// askKCV asks for a KCV, and shows what is typed only while it can be one:
+// askKCV asks for a KCV between blind questions, and shows what is typed only while it can be one:
 // whoever goes on with blocks of a component shows nobody what they are. is: it is
 // one. Cause Interrupted.
 func (q *questions) askKCV(ctx context.Context, question string) (kcv hsm.KCV, is bool, err error) {
-	restore, err := q.lineMode(unix.ECHO | unix.ICANON)
-	if err != nil {
+	if err := q.hold(unix.ECHO | unix.ICANON); err != nil {
 		return kcv, false, err
 	}
-	defer restore()
+	defer func() { _ = q.hold(unix.ECHO) }() // else the echo stays away too
 	fmt.Fprintf(q.tty, "%s: ", question)
 	l := kcvLine{out: q.tty, typed: make([]byte, 0, maxTyped)}
 	piece := make([]byte, maxTyped)
@@ -121,33 +120,4 @@ func (q *questions) askKCV(ctx context.Context, question string) (kcv hsm.KCV, i
 			return kcv, err == nil, nil
 		}
 	}
-}
-
-// lineMode takes modes of the terminal away (ECHO, ICANON) until restore. What was
-// typed before is dropped: it was no answer.
-func (q *questions) lineMode(without uint32) (restore func(), err error) {
-	raw, err := q.tty.SyscallConn() // Fd would end the deadlines
-	if err != nil {
-		return nil, err
-	}
-	var found *unix.Termios
-	var modeErr error
-	err = raw.Control(func(fd uintptr) {
-		if found, modeErr = unix.IoctlGetTermios(int(fd), unix.TCGETS); modeErr != nil {
-			return
-		}
-		quiet := *found
-		quiet.Lflag &^= without
-		quiet.Lflag |= unix.ISIG
-		if without&unix.ICANON != 0 {
-			quiet.Cc[unix.VMIN], quiet.Cc[unix.VTIME] = 1, 0
-		}
-		modeErr = unix.IoctlSetTermios(int(fd), unix.TCSETSF, &quiet)
-	})
-	if err = errors.Join(err, modeErr); err != nil {
-		return nil, fault.Wrap(fault.Usage, err, "ask on the terminal")
-	}
-	return func() {
-		_ = raw.Control(func(fd uintptr) { _ = unix.IoctlSetTermios(int(fd), unix.TCSETS, found) })
-	}, nil
 }

@@ -10,13 +10,25 @@ import (
 
 	"ssovault/internal/fault"
 	"ssovault/internal/secret"
+	"ssovault/internal/terminal"
 )
 
 // maxTyped is the most that is read of a typed line.
 const maxTyped = 1024
 
+// without takes modes of a terminal away (ECHO, ICANON); Ctrl-C stays a signal.
+func without(modes uint32) func(*unix.Termios) {
+	return func(t *unix.Termios) {
+		t.Lflag |= unix.ICANON | unix.ISIG
+		t.Lflag &^= modes
+		if modes&unix.ICANON != 0 {
+			t.Cc[unix.VMIN], t.Cc[unix.VTIME] = 1, 0
+		}
+	}
+}
+
 // promptOnTerminal asks without an echo. Ctrl-C, and Ctrl-D on an empty line,
-// break off.
+// break off; Ctrl-Z does nothing.
 func promptOnTerminal(ctx context.Context, question string) (secret.Value, error) {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil {
@@ -24,18 +36,12 @@ func promptOnTerminal(ctx context.Context, question string) (secret.Value, error
 	}
 	defer tty.Close()
 	fd := int(tty.Fd())
-	found, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	mode, err := terminal.Hold(tty, true, without(unix.ECHO))
 	if err != nil {
 		return secret.Value{}, err
 	}
-	quiet := *found
-	quiet.Lflag &^= unix.ECHO
-	quiet.Lflag |= unix.ICANON | unix.ISIG
-	if err := unix.IoctlSetTermios(fd, unix.TCSETSF, &quiet); err != nil {
-		return secret.Value{}, err
-	}
 	defer func() {
-		_ = unix.IoctlSetTermios(fd, unix.TCSETS, found)
+		mode.Restore()
 		fmt.Fprintln(tty)
 	}()
 	fmt.Fprintf(tty, "%s: ", question)
@@ -62,7 +68,14 @@ func promptOnTerminal(ctx context.Context, question string) (secret.Value, error
 			secret.Wipe(l.text)
 			return secret.Value{}, errors.New("the line is too long, or has no end")
 		}
-		return secret.New(l.text[:n-1]), nil
+		kept := l.text[:0]
+		for _, c := range l.text[:n-1] {
+			if c != terminal.Suspend {
+				kept = append(kept, c)
+			}
+		}
+		secret.Wipe(l.text[len(kept):])
+		return secret.New(kept), nil
 	case <-ctx.Done():
 		// The read goes on until the process ends, which is now.
 		return secret.Value{}, fault.New(fault.Interrupted, "interrupted")

@@ -10,9 +10,11 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"ssovault/internal/fault"
+	"ssovault/internal/terminal"
 )
 
 // questions asks a person at the terminal what no flag has said, wherever
@@ -21,6 +23,7 @@ type questions struct {
 	tty  *os.File
 	in   *bufio.Reader
 	stop func() bool
+	mode *terminal.Mode // that the terminal is held in, or nil
 }
 
 // questions opens the terminal. Cause Usage when there is none. The caller
@@ -46,9 +49,29 @@ func (q *questions) interrupt() {
 // attended tells whether a person sits at standard input.
 func (a *app) attended() bool { return term.IsTerminal(int(a.in.Fd())) }
 
+// close gives the terminal back.
 func (q *questions) close() {
 	q.stop()
+	if q.mode != nil {
+		q.mode.Restore()
+	}
 	q.tty.Close()
+}
+
+// hold takes modes of the terminal away until close, or until it is called again;
+// with none it only keeps Ctrl-Z from leaving a screen behind. Where the echo goes,
+// what was typed before is dropped: it was no answer. Cause Usage.
+func (q *questions) hold(modes uint32) (err error) {
+	flush := modes&unix.ECHO != 0
+	if q.mode == nil {
+		q.mode, err = terminal.Hold(q.tty, flush, without(modes))
+	} else {
+		err = q.mode.Set(flush, without(modes))
+	}
+	if err != nil {
+		return fault.Wrap(fault.Usage, err, "ask on the terminal")
+	}
+	return nil
 }
 
 func (q *questions) say(format string, args ...any) { fmt.Fprintf(q.tty, format+"\n", args...) }
@@ -67,6 +90,7 @@ func (q *questions) ask(question, or string) (string, error) {
 	case err != nil:
 		return "", fault.Wrap(fault.Interrupted, err, "ask on the terminal")
 	}
+	line = strings.ReplaceAll(line, string(rune(terminal.Suspend)), "")
 	if line = strings.TrimSpace(line); line == "" {
 		line = or
 	}

@@ -256,6 +256,9 @@ func (a *app) showShares(ctx context.Context, papers []vault.Paper) error {
 		return err
 	}
 	defer q.close()
+	if err := q.hold(0); err != nil {
+		return err
+	}
 	defer q.clearScreen()
 	for i, p := range papers {
 		q.clearScreen()

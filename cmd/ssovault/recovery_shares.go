@@ -103,6 +103,9 @@ func (a *app) typedShares(ctx context.Context, all []recovery.Named) ([]recovery
 		return all, err
 	}
 	defer q.close()
+	if err := q.hold(0); err != nil {
+		return all, err
+	}
 	for len(all) == 0 || len(all) < all[0].Shares.Threshold {
 		q.say("Share %d: type its eight lines, with or without their numbers; what is wrong is said at once.", len(all)+1)
 		share, err := q.typeShare()

@@ -34,6 +34,7 @@ func TestRecoveryAtTheTerminal(t *testing.T) {
 	// A slip in the third line is said at once, and the line given again.
 	slip := strings.Replace(typed[2], typed[2][:4], "zzzz", 1)
 	typed = append(typed[:2], append([]string{slip}, typed[2:]...)...)
+	typed[0] = typed[0][:5] + "\x1a" + typed[0][5:] // Ctrl-Z is no part of a line
 	s.deleteToken(s.token)
 	answers := append(typed, "fresh", s.token.PIN, "y")
 	shown, code = s.onTerminal(answers, "never", "", "recovery", "open", "--share", "-", "--library", s.module.Path)

@@ -8,50 +8,53 @@ import (
 	"github.com/manifoldco/promptui"
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
+
+	"ssovault/internal/terminal"
 )
 
 // Terminal is the front for a person: promptui is the editor of each line.
 // While it is open the terminal does not echo by itself, so that what is typed
 // or pasted ahead, a password perhaps, shows up nowhere but behind its
-// question. Ctrl-C between two questions is a signal as usual.
+// question. Ctrl-C between two questions is a signal as usual;
+// Ctrl-Z never is one.
 type Terminal struct {
-	in    *input
-	keys  *keyboard
-	out   *os.File
-	found *unix.Termios // what the terminal was set to
+	in   *input
+	keys *keyboard
+	out  *os.File
+	mode *terminal.Mode
 }
 
 // NewTerminal takes a terminal over until Close; in and out are both it.
 // Questions are broken off when ctx ends.
 func NewTerminal(ctx context.Context, in, out *os.File) (*Terminal, error) {
-	found, err := unix.IoctlGetTermios(int(in.Fd()), unix.TCGETS)
-	if err != nil {
-		return nil, fmt.Errorf("the terminal: %w", err)
-	}
 	input, err := newInput(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	t := &Terminal{in: input, keys: &keyboard{in: input}, out: out, found: found}
-	if err := t.setSignals(true); err != nil {
-		t.Close()
-		return nil, err
+	t := &Terminal{in: input, keys: &keyboard{in: input}, out: out}
+	// What was typed ahead stays.
+	if t.mode, err = terminal.Hold(in, false, keyByKey(true)); err != nil {
+		input.stop()
+		return nil, fmt.Errorf("the terminal: %w", err)
 	}
 	return t, nil
 }
 
-// setSignals sets the terminal to give keys one by one and without an echo, and
-// says whether Ctrl-C is a signal.
-func (t *Terminal) setSignals(on bool) error {
-	quiet := *t.found
-	quiet.Iflag &^= unix.ICRNL | unix.INLCR | unix.IGNCR | unix.IXON | unix.ISTRIP
-	quiet.Lflag &^= unix.ECHO | unix.ECHONL | unix.ICANON | unix.IEXTEN
-	if !on {
-		quiet.Lflag &^= unix.ISIG
+// keyByKey sets a terminal to give keys one by one and without an echo, and says
+// whether Ctrl-C is a signal.
+func keyByKey(signals bool) func(*unix.Termios) {
+	return func(t *unix.Termios) {
+		t.Iflag &^= unix.ICRNL | unix.INLCR | unix.IGNCR | unix.IXON | unix.ISTRIP
+		t.Lflag &^= unix.ECHO | unix.ECHONL | unix.ICANON | unix.IEXTEN
+		if !signals {
+			t.Lflag &^= unix.ISIG
+		}
+		t.Cc[unix.VMIN], t.Cc[unix.VTIME] = 1, 0
 	}
-	quiet.Cc[unix.VMIN], quiet.Cc[unix.VTIME] = 1, 0
-	// TCSETS and not TCSETSF: what was typed ahead stays.
-	if err := unix.IoctlSetTermios(int(t.in.file.Fd()), unix.TCSETS, &quiet); err != nil {
+}
+
+func (t *Terminal) setSignals(on bool) error {
+	if err := t.mode.Set(false, keyByKey(on)); err != nil {
 		return fmt.Errorf("set the terminal: %w", err)
 	}
 	return nil
@@ -59,7 +62,7 @@ func (t *Terminal) setSignals(on bool) error {
 
 // Close gives the terminal back as it was found.
 func (t *Terminal) Close() {
-	_ = unix.IoctlSetTermios(int(t.in.file.Fd()), unix.TCSETS, t.found) // it may be gone
+	t.mode.Restore()
 	t.in.stop()
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/creack/pty"
 	"github.com/hinshun/vt10x"
+	"golang.org/x/sys/unix"
 
 	"ssovault/internal/wizard"
 )
@@ -242,7 +243,6 @@ func TestEditingALine(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// Before the question shows, Ctrl-Z would be a signal.
 			go func() { c.shows(": "); c.press(tc.keys + "\r") }()
 			got, err := front.Ask(wizard.Question{Text: "SSO Domain Name"})
 			if err != nil || got != tc.want {
@@ -268,6 +268,9 @@ func TestTerminalIsGivenBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	during := modes(t, c.tty)
+	if during.Cc[unix.VSUSP] != 0 || during.Lflag&unix.ECHO != 0 {
+		t.Errorf("between two questions Ctrl-Z stops it, or the terminal echoes: %+v", during)
+	}
 	go func() {
 		c.shows(": ")
 		cancel()
