@@ -181,23 +181,39 @@ func (a *app) guest(ctx context.Context, flags tokenFlags) (*visit, error) {
 	return v, nil
 }
 
-// identities gives the public keys whose label begins so.
-func (v *visit) identities(ctx context.Context, begin string) (all []identity, err error) {
+// identities lists the public keys of identities, those whose label is meant. A
+// user can make others of such a label: what is too short for an identity is only
+// warned of.
+func (v *visit) identities(ctx context.Context, meant func(label string) bool) (all []identity, err error) {
 	keys, err := v.Keys(ctx, "", false)
 	for _, k := range keys {
-		if err != nil || k.Class != admin.PublicKey || k.Type != "rsa" || !strings.HasPrefix(k.Label, begin) {
+		if err != nil || k.Class != admin.PublicKey || k.Type != "rsa" || !meant(k.Label) {
 			continue
 		}
 		i := identity{Key: k}
-		i.public, err = v.Public(ctx, k)
-		all = append(all, i)
+		switch i.public, err = v.Public(ctx, k); {
+		case fault.Of(err) == fault.Usage:
+			v.warn(fmt.Sprintf("the key %s is no identity, whatever its label says: %v; 'ssovault key delete' removes it", k, err))
+			err = nil
+		default:
+			all = append(all, i)
+		}
 	}
 	return all, err
 }
 
+// begins and labelled say which labels are meant.
+func begins(with string) func(string) bool {
+	return func(label string) bool { return strings.HasPrefix(label, with) }
+}
+
+func labelled(exactly string) func(string) bool {
+	return func(label string) bool { return label == exactly }
+}
+
 // own gives the token's own identity, if it has one.
 func (v *visit) own(ctx context.Context) (i identity, there bool, err error) {
-	all, err := v.identities(ctx, ownLabel+v.token.Serial)
+	all, err := v.identities(ctx, labelled(ownLabel+v.token.Serial))
 	switch {
 	case err != nil || len(all) == 0:
 		return i, false, err
@@ -254,7 +270,7 @@ seen: 'ssovault hsm identity create' looks at it, and makes nothing where there 
 			defer v.Close()
 			reports := []identityReport{}
 			for _, begin := range []string{ownLabel, peerLabel} {
-				all, err := v.identities(cmd.Context(), begin)
+				all, err := v.identities(cmd.Context(), begins(begin))
 				if err != nil {
 					return err
 				}

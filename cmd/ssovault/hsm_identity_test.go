@@ -217,3 +217,29 @@ func TestPeerPIN(t *testing.T) {
 	}
 	s.well(s.trust("--pin-source", "file:"+s.in+"/wrong.pin")) // that is not the peer's
 }
+
+// Keys that a user makes under the labels of identities stand in nobody's way, or
+// are named with what removes them.
+func TestSquattedIdentities(t *testing.T) {
+	s := newTwoTokens(t)
+	s.tool("--keypairgen", "--key-type", "rsa:1024", "--label", peerLabel+"zz", "--id", "0a")
+	s.tool("--keypairgen", "--key-type", "rsa:2048", "--label", ownLabel+s.token.Serial+"0", "--id", "0b")
+	own := []string{"hsm", "identity", "create", "--token", s.token.Serial, "--pin-source", s.pin}
+	if o := s.try(own...); o.code != 0 || strings.Contains(o.stdout, "already present") {
+		t.Errorf("exit %d\n%s%s", o.code, o.stdout, o.stderr)
+	}
+	s.ends(s.try(own...), 0, "already present")
+	s.ends(s.try("hsm", "identity", "list", "--token", s.token.Serial), 0, `"ssovault peer zz" (id 0a) is no identity`)
+	made := s.well(s.try("hsm", "identity", "create", "--token", s.second.Serial, "--pin-source", s.pin, "--json"))
+	var peer identityReport
+	if err := json.Unmarshal([]byte(made), &peer); err != nil {
+		t.Fatal(err)
+	}
+	s.tool("--keypairgen", "--key-type", "rsa:2048", "--label", peerLabel+s.second.Serial, "--id", "0c")
+	trust := []string{"hsm", "identity", "trust", "--token", s.token.Serial, "--peer", s.second.Serial, "--fingerprint", peer.Fingerprint, "--so-pin-source", s.so}
+	s.ends(s.try(trust...), 2, "that is not trusted")
+	s.well(s.key("delete", peerLabel+s.second.Serial, "--id", "0c", "--class", "public", "--yes"))
+	s.well(s.try(trust...))
+	s.well(s.key("generate", "moving", "--replicable"))
+	s.well(s.try("hsm", "replicate", "--from", s.token.Serial, "--to", s.second.Serial, "--pin-source", s.pin, "--yes"))
+}

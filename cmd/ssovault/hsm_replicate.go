@@ -262,7 +262,7 @@ func labels(keys []admin.Key) string {
 // trusted finds the target's identity among those that the security officer
 // vouched for.
 func (v *visit) trusted(ctx context.Context, target admin.Token, peer identity) (identity, error) {
-	all, err := v.identities(ctx, peerLabel)
+	all, err := v.identities(ctx, begins(peerLabel))
 	for _, one := range all {
 		if err == nil && one.Attributes.Has(hsm.Trusted|hsm.Wrap) && one.public.Equal(peer.public) {
 			return one, nil

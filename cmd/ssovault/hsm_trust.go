@@ -125,11 +125,15 @@ func (a *app) trust(ctx context.Context, o trustOptions) (made identity, present
 // trusts finds the peer's identity among those that are trusted. Another one of
 // the same peer is refused.
 func (v *visit) trusts(ctx context.Context, t admin.Token, peer identity) (k admin.Key, is bool, err error) {
-	there, err := v.identities(ctx, peerLabel+t.Serial)
+	there, err := v.identities(ctx, labelled(peerLabel+t.Serial))
 	for _, one := range there {
 		if err == nil && one.public.Equal(peer.public) && one.Attributes.Has(hsm.Trusted) {
 			return one.Key, true, nil
 		}
+	}
+	if err == nil && len(there) > 0 && !there[0].Attributes.Has(hsm.Trusted) {
+		return k, false, fault.New(fault.Usage, "the token %s has a key %q that is not trusted: no security officer made it", oneLine(v.token.String()), there[0].Label).
+			With(fmt.Sprintf("delete it first: 'ssovault key delete %q --id %x --class public --token %s'", there[0].Label, there[0].ID, v.token.Serial))
 	}
 	if err == nil && len(there) > 0 {
 		err = fault.New(fault.Usage, "the token %s trusts another identity of %s", oneLine(v.token.String()), oneLine(t.String())).
