@@ -96,6 +96,15 @@ func (s *fakeSession) Set(_ context.Context, next secret.Value) (bool, error) {
 
 func (s *fakeSession) Close() error { return nil }
 
+// devices are members that have the old PIN, and lose nothing.
+func devices(c PINChange) *fakeDevice {
+	d := &fakeDevice{tokens: map[string]*fakeToken{}, old: "old-pin", next: "new-pin", fate: func() string { return "" }}
+	for _, m := range c.Members {
+		d.tokens[m.Serial] = &fakeToken{pin: d.old, refused: map[string]int{}}
+	}
+	return d
+}
+
 // changing is a folder with a change of two members' PIN under way.
 func changing(t testing.TB) (*Folder, PINChange) {
 	t.Helper()
@@ -153,10 +162,7 @@ func TestPINChangeFinishes(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		f, c := changing(t)
 		c.Members = c.Members[:2]
-		d := &fakeDevice{tokens: map[string]*fakeToken{}, old: "old-pin", next: "new-pin"}
-		for _, m := range c.Members {
-			d.tokens[m.Serial] = &fakeToken{pin: d.old, refused: map[string]int{}}
-		}
+		d := devices(c)
 		faults := rapid.IntRange(0, 3).Draw(rt, "faults")
 		d.fate = func() string {
 			if faults == 0 || rapid.IntRange(0, 3).Draw(rt, "now") > 0 {
@@ -222,10 +228,8 @@ func TestPINChangeFinishes(t *testing.T) {
 // A wrong old PIN is shown to one token, once, and nothing is left.
 func TestPINChangeWithAWrongPIN(t *testing.T) {
 	f, c := changing(t)
-	d := &fakeDevice{tokens: map[string]*fakeToken{}, old: "mistyped", next: "new-pin", fate: func() string { return "" }}
-	for _, m := range c.Members {
-		d.tokens[m.Serial] = &fakeToken{pin: "old-pin", refused: map[string]int{}}
-	}
+	d := devices(c)
+	d.old = "mistyped"
 	next := secret.New([]byte(d.next))
 	change, err := f.BeginPINChange(c, next)
 	if err != nil {
@@ -246,10 +250,7 @@ func TestPINChangeWithAWrongPIN(t *testing.T) {
 // left out; the PIN that it may have is kept.
 func TestPINChangeOfAStranger(t *testing.T) {
 	f, c := changing(t)
-	d := &fakeDevice{tokens: map[string]*fakeToken{}, old: "old-pin", next: "new-pin", fate: func() string { return "" }}
-	for _, m := range c.Members {
-		d.tokens[m.Serial] = &fakeToken{pin: d.old, refused: map[string]int{}}
-	}
+	d := devices(c)
 	d.tokens["2"].pin = "another"
 	next := secret.New([]byte(d.next))
 	change, err := f.BeginPINChange(c, next)
@@ -307,10 +308,7 @@ func holds(t *testing.T, files []string, want ...string) {
 func TestPINChangeTriesWhatIsGivenFirst(t *testing.T) {
 	f, c := changing(t)
 	c.Members = c.Members[:2]
-	d := &fakeDevice{tokens: map[string]*fakeToken{}, old: "old-pin", next: "new-pin", fate: func() string { return "" }}
-	for _, m := range c.Members {
-		d.tokens[m.Serial] = &fakeToken{pin: d.old, refused: map[string]int{}}
-	}
+	d := devices(c)
 	d.tokens["2"].pin = "another"
 	next := secret.New([]byte(d.next))
 	change, err := f.BeginPINChange(c, next)
@@ -364,10 +362,7 @@ func TestLeftOutWithItsPIN(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			f, change := changing(t)
 			change.Members = change.Members[:c.members]
-			d := &fakeDevice{tokens: map[string]*fakeToken{}, old: "old-pin", next: "new-pin"}
-			for _, m := range change.Members {
-				d.tokens[m.Serial] = &fakeToken{pin: d.old, refused: map[string]int{}}
-			}
+			d := devices(change)
 			step := 0
 			d.fate = func() string {
 				step++
@@ -407,10 +402,7 @@ func TestNewPINSaidAgain(t *testing.T) {
 	for _, said := range []string{"new-pin", "not-that"} {
 		f, c := changing(t)
 		c.Members = c.Members[:2]
-		d := &fakeDevice{tokens: map[string]*fakeToken{}, old: "old-pin", next: "new-pin"}
-		for _, m := range c.Members {
-			d.tokens[m.Serial] = &fakeToken{pin: d.old, refused: map[string]int{}}
-		}
+		d := devices(c)
 		step := 0
 		d.fate = func() string {
 			if step++; step == 3 {
