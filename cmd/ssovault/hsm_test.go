@@ -19,7 +19,7 @@ import (
 func TestHSMScript(t *testing.T) {
 	k := p11test.Token(t) // for the path of the library
 	testscript.Run(t, testscript.Params{
-		Files: []string{"testdata/script/hsm.txtar", "testdata/script/hsm_carry.txtar", "testdata/script/hsm_words.txtar"},
+		Files: []string{"testdata/script/hsm.txtar", "testdata/script/hsm_walk.txtar", "testdata/script/hsm_carry.txtar", "testdata/script/hsm_words.txtar"},
 		Setup: func(e *testscript.Env) error {
 			conf := filepath.Join(e.WorkDir, "softhsm2.conf")
 			e.Setenv("SOFTHSM2_CONF", conf)
