@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -132,7 +133,7 @@ func (w carryWork) crash(s *twoTokens, point, before, done string, creates int) 
 	unsure := killed || strings.Contains(o.stderr, "the key may have been stored (id ")
 	if left != before && left != done && strings.Contains(o.stderr, "'ssovault key delete --unnamed'") {
 		// What nobody could remove at once goes when it is told to.
-		if again := s.try("key", "delete", "--unnamed", "--yes", "--token", w.changes(s).Serial, "--pin-source", s.pin); again.code != 0 {
+		if again := execute(s.t, s.ofItsOwn("key", "delete", "--unnamed", "--yes", "--token", w.changes(s).Serial, "--pin-source", s.pin)); again.code != 0 {
 			s.t.Errorf("%s\ndelete --unnamed: exit %d\n%s", point, again.code, again.stderr)
 		}
 		left = s.objects(w)
@@ -160,11 +161,17 @@ func (w carryWork) crash(s *twoTokens, point, before, done string, creates int) 
 // run runs the work.
 func (s *twoTokens) run(w carryWork) outcome {
 	s.t.Helper()
-	cmd := s.command(w.args(s)...)
-	// The variables that newAdminScene sets are those of the last scene.
-	cmd.Env = append(cmd.Env, libraryVariable+"="+s.module.Path, "XDG_STATE_HOME="+filepath.Join(s.dir, "state"))
+	cmd := s.ofItsOwn(w.args(s)...)
 	cmd.Stdin = strings.NewReader(w.in)
 	return execute(s.t, cmd)
+}
+
+// ofItsOwn is a command with this scene's library and state: the variables that
+// newAdminScene sets are those of the last scene, whose module may kill just now.
+func (s *twoTokens) ofItsOwn(args ...string) *exec.Cmd {
+	cmd := s.command(args...)
+	cmd.Env = append(cmd.Env, libraryVariable+"="+s.module.Path, "XDG_STATE_HOME="+filepath.Join(s.dir, "state"))
+	return cmd
 }
 
 // objects are those of the token that the work changes, without what is drawn
