@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"syscall"
@@ -70,5 +71,33 @@ func TestInterruptedDelete(t *testing.T) {
 	_ = cmd.Wait()
 	if code := cmd.ProcessState.ExitCode(); code != 130 || !strings.Contains(stderr.String(), "may have been deleted") || strings.Contains(stderr.String(), "nothing was changed") {
 		t.Errorf("exit %d\n%s", code, &stderr)
+	}
+}
+
+// A token may fail once it has done what is asked, or die of it: what may be done
+// is said, and where it shows.
+func TestLostAnswerOfChange(t *testing.T) {
+	s := newTwoTokens(t)
+	slot := fmt.Sprint(s.token.Slot)
+	for _, fault := range []string{"after 0x30", "crash"} {
+		s.module.Reset()
+		s.well(s.key("generate", "going", "--attributes", "EDM"))
+		for _, c := range []struct {
+			call, says string
+			args       []string
+		}{
+			{"C_SetAttributeValue", "may have been changed", []string{"key", "set", "going", "--attributes", "E", "--yes"}},
+			{"C_DestroyObject", "may have been deleted", []string{"key", "delete", "going", "--yes"}},
+			{"C_InitToken", "may have been initialised", []string{"hsm", "init", "--slot", slot, "--label", "again", "--yes", "--so-pin-source", s.so}},
+		} {
+			s.module.Plan("on " + c.call + " 1 " + fault)
+			if c.args[0] == "key" {
+				c.args = append(c.args, "--token", s.token.Serial)
+			}
+			s.ends(s.try(append(c.args, "--pin-source", s.pin)...), 10, c.says)
+		}
+		s.module.Reset()
+		s.token = s.token.Again(t, "first")
+		slot = fmt.Sprint(s.token.Slot)
 	}
 }

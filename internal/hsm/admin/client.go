@@ -38,8 +38,9 @@ type Device struct {
 	begun    bool
 }
 
-// afterwards is what to do after an interruption of a call that is not taken back:
-// the process finishes it (see isolate).
+// afterwards is what to do when the answer to a call is missing that is not taken
+// back: after an interruption the process finishes it (see isolate), and a token
+// may fail once it has done it.
 var afterwards = map[op]string{
 	opInitialise: "the token may have been initialised, its keys lost: 'ssovault hsm slots' shows it",
 	opSet:        "the key may have been changed: 'ssovault key show' shows it",
@@ -50,8 +51,11 @@ var afterwards = map[op]string{
 func (d *Device) ask(ctx context.Context, within time.Duration, req request, payload ...[]byte) (resp response, out []byte, err error) {
 	req.Library, req.Wait = d.library, within/2
 	out, err = d.process.Do(ctx, isolate.Call{Doing: doing[req.Op], Within: within, Ask: &req, Payload: payload}, &resp)
-	if advice := afterwards[req.Op]; advice != "" && fault.Of(err) == fault.Interrupted {
-		err = (&fault.Error{Cause: fault.Interrupted, Err: err}).With(advice)
+	if advice := afterwards[req.Op]; advice != "" {
+		c := fault.Of(err)
+		if c == fault.Interrupted || c == fault.Unreachable && (resp.Making.Begun || d.process.Ailing()) {
+			err = (&fault.Error{Cause: c, Err: err}).With(advice)
+		}
 	}
 	return resp, out, err
 }

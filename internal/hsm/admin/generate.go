@@ -168,6 +168,7 @@ func (s *server) otherwise(how string, which hsm.Attributes) error {
 // set changes the attributes of a key in one call, and reads them back.
 func (s *server) set(object pkcs11.ObjectHandle, on, off hsm.Attributes, resp *response) error {
 	if on|off != 0 {
+		s.making.Begun = true
 		if err := s.lib.SetAttributeValue(s.session.Handle, object, template(on|off, on)); err != nil {
 			return s.fault(err, "change the attributes of a key in the token %s", s.token)
 		}

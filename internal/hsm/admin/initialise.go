@@ -34,6 +34,7 @@ func (s *server) initialise(req request, payload []byte, resp *response) error {
 	if t.Initialised && t.SOTries == sks.TriesLocked {
 		return sks.Locked(sks.RoleSO, t.Token)
 	}
+	s.making.Begun = true
 	if err := s.lib.InitToken(req.Slot, lend(so), req.Label); err != nil {
 		resp.Token = &t
 		if again, lookErr := s.tokenIn(req.Slot); lookErr == nil {
@@ -45,6 +46,7 @@ func (s *server) initialise(req request, payload []byte, resp *response) error {
 		}
 		return err
 	}
+	s.making.Begun = false // done: what follows says so itself
 	if err := s.findNew(req, before); err != nil {
 		return err
 	}

@@ -109,9 +109,10 @@ type response struct {
 	Making     making
 }
 
-// making is how far the making of an object that stays has come.
+// making is how far the making of an object that stays has come, or another change
+// that is not taken back.
 type making struct {
-	Begun bool   // the token was asked for the object itself, not only for trials
+	Begun bool   // the token was asked for it, not only for trials
 	Left  string // why a part of it may be left although it failed, or ""
 }
 

@@ -75,6 +75,7 @@ func (s *server) handle(req request, payload []byte, resp *response) ([]byte, er
 	case opSet:
 		return nil, s.set(pkcs11.ObjectHandle(req.Handle), req.On, req.Off, resp)
 	case opDelete:
+		s.making.Begun = true
 		return nil, s.fault(s.lib.DestroyObject(s.session.Handle, pkcs11.ObjectHandle(req.Handle)), "delete a key in the token %s", s.token)
 	}
 	return s.carry(req, payload, resp)
