@@ -3,6 +3,7 @@ package backup
 import (
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -19,7 +20,7 @@ const (
 
 // frames compresses what is written to it into one zstd frame after the other,
 // several at a time (RFC 8878, 3: concatenated frames decompress to the
-// concatenation of their contents).
+// concatenation of their contents), and a seek table behind them.
 type frames struct {
 	zstd *zstd.Encoder
 	now  *frame // being filled; nil before the first byte
@@ -53,21 +54,30 @@ func newFrames(w io.Writer) (*frames, error) {
 	return f, nil
 }
 
-// drain writes the frames in their order. After an error it lets the others go by.
+// drain writes the frames in their order, and the table. After an error it lets the
+// others go by.
 func (f *frames) drain(w io.Writer) {
 	defer close(f.ended)
+	put := func(b []byte) {
+		if f.err() != nil {
+			return
+		}
+		if _, err := w.Write(b); err != nil {
+			f.mu.Lock()
+			f.failed = err
+			f.mu.Unlock()
+		}
+	}
+	var table []byte
 	for one := range f.queue {
 		<-one.ready
-		if f.err() == nil {
-			if _, err := w.Write(one.packed); err != nil {
-				f.mu.Lock()
-				f.failed = err
-				f.mu.Unlock()
-			}
-		}
+		put(one.packed)
+		table = appendSeekEntry(table, len(one.packed), len(one.plain))
 		one.plain = one.plain[:0]
 		f.free <- one
 	}
+	head, foot := seekFrame(len(table) / seekEntry)
+	put(slices.Concat(head, table, foot))
 }
 
 func (f *frames) err() error {

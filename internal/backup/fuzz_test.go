@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"path"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -87,19 +88,29 @@ type closing struct{ io.Writer }
 
 func (closing) Close() error { return nil }
 
-// FuzzFile gives the reader any bytes at all.
+// FuzzFile gives the reader any bytes at all: what is whole in parts is so from
+// its beginning.
 func FuzzFile(f *testing.F) {
 	whole := wholesome().bytes(f)
 	f.Add(whole)
 	f.Add(whole[:100])
 	f.Add(hugeWindow())
 	f.Add([]byte(ageMagic + "-> scrypt x 30\nx\n--- x\n"))
+	parted, _ := framed(f, several())
+	f.Add(parted)
+	f.Add(append(parted, whole...))
+	if runtime.GOMAXPROCS(0) < 2 {
+		runtime.GOMAXPROCS(2)
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		a, err := Open(bytes.NewReader(b), int64(len(b)), Keys{})
 		if err != nil {
 			return
 		}
 		defer a.Close()
-		_ = a.Walk(context.Background(), nil, nil)
+		inParts := a.wholeInParts(nil, &meter{ctx: context.Background()}, 1)
+		if err := a.Walk(context.Background(), func(Entry) (io.WriteCloser, error) { return nil, nil }, nil); inParts && err != nil {
+			t.Errorf("whole in parts, but %v", err)
+		}
 	})
 }

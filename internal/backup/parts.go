@@ -1,7 +1,6 @@
 package backup
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"errors"
@@ -9,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -17,37 +15,26 @@ const (
 	// partsEach is how many parts a goroutine reads, one after the other: they take
 	// unequally long, and so none has to wait long for another.
 	partsEach = 4
-	// leastPart is what a part has at least, compressed: less is not worth the search.
+	// leastPart is what a part has at least, compressed: less is not worth it.
 	leastPart = 4 << 20
-	// searched is which part of the archive is searched for one place: where the disk
-	// is slow, what is read in vain takes time.
-	searched = 4
-	// maxTries and maxFrames bound the search for where a part begins, in an archive
-	// that was made to be searched for long.
-	maxTries  = 4
-	maxFrames = 16 << 10
 )
 
-// A cut is where a part begins: at a byte of the compressed stream, and an entry
-// of the manifest. It is a guess until both parts have been read: the one before
-// it must end there, in every respect, and the other begin.
-type cut struct {
-	at    int64
-	entry int
-}
+// A cut is where a part begins: with a frame, and an entry of the manifest. It is a
+// guess until both parts have been read: the one before it must end there, in
+// every respect, and the other begin.
+type cut struct{ frame, entry int }
 
 // A span is a part, from one cut to the next.
 type span struct {
 	from, to cut
-	plain    int64 // bytes of its files
-	whole    bool  // to be read in one
+	whole    bool // to be read in one
 }
 
 // wholeInParts reads all of the archive, several parts at a time, and tells
-// whether it is what its manifest says. The parts cover the file without a gap;
-// each begins with a frame and an entry, and ends with them. So they are accepted
-// only when the whole would be. If not, that says nothing: the archive is damaged,
-// or it has no such parts.
+// whether it is what its manifest says. The parts cover the file without a gap, up to
+// the seek table; each begins with a frame and an entry, ends with them, and has the
+// frames of the table. So they are accepted only when the whole would be. If not,
+// that says nothing: the archive is damaged, or it has no such parts.
 //
 // The sink is asked by several goroutines, for each entry once.
 func (a *Archive) wholeInParts(sink Sink, m *meter, least int64) bool {
@@ -59,7 +46,11 @@ func (a *Archive) wholeInParts(sink Sink, m *meter, least int64) bool {
 	if err != nil {
 		return false
 	}
-	p := parts{a, file}
+	table, err := readSeekTable(file, file.size)
+	if err != nil {
+		return false
+	}
+	p := parts{a, file, table}
 	spans := p.spans(readers*partsEach, least)
 	if len(spans) < 2 {
 		return false
@@ -76,12 +67,14 @@ func (a *Archive) wholeInParts(sink Sink, m *meter, least int64) bool {
 // parts finds and reads them.
 type parts struct {
 	*Archive
-	file view
+	file  view
+	table *seekTable
 }
 
-// frames decompresses what begins with a frame of ours. The caller closes it.
-func (p parts) frames(from, to int64) (*unframes, error) {
-	in, err := p.file.section(from, to)
+// frames decompresses those from one to before another, all of them ours. The
+// caller closes it.
+func (p parts) frames(from, to int) (*unframes, error) {
+	in, err := p.file.section(p.table.at[from], p.table.at[to])
 	if err != nil {
 		return nil, err
 	}
@@ -92,13 +85,13 @@ func (p parts) frames(from, to int64) (*unframes, error) {
 
 // part reads one part.
 func (p parts) part(s span, sink Sink, m *meter) error {
-	z, err := p.frames(s.from.at, s.to.at)
+	z, err := p.frames(s.from.frame, s.to.frame)
 	if err != nil {
 		return err
 	}
 	defer z.Close()
 	r := &entries{manifest: &p.Manifest, in: z}
-	if s.from.at == 0 {
+	if s.from.frame == 0 {
 		text, err := r.first()
 		if err != nil {
 			return err
@@ -114,9 +107,14 @@ func (p parts) part(s span, sink Sink, m *meter) error {
 	case len(bad) > 0:
 		return errors.New("another content")
 	case s.to.entry == len(p.Manifest.Entries):
-		return r.end()
+		err = r.end()
+	default:
+		err = r.stop()
 	}
-	return r.stop()
+	if err == nil && !z.log.is(p.table.of(s.from.frame, s.to.frame)) {
+		err = errOtherFrames
+	}
+	return err
 }
 
 // stop makes sure that a part which is not the last ends with an entry.
@@ -134,96 +132,36 @@ func (r *entries) stop() error {
 }
 
 // spans splits the archive into parts that take about equally long, the longest
-// first. It always halves the one with the largest content: where that compresses
-// well, a byte of the archive is more work.
+// first. It always halves the one with the most content.
 func (p parts) spans(most int, least int64) []span {
-	window := make([]byte, maxPacked)
-	spans := []span{p.span(cut{}, cut{p.file.size, len(p.Manifest.Entries)})}
+	plain := func(s span) int64 { return p.table.plain[s.to.frame] - p.table.plain[s.from.frame] }
+	spans := []span{{from: cut{}, to: cut{p.table.frames(), len(p.Manifest.Entries)}}}
 	for !spans[0].whole && len(spans) < most {
 		s := spans[0]
-		size := s.to.at - s.from.at
-		half := s.from.at + size/2
-		middle, ok := p.cut(window, half, min(s.to.at, half+p.file.size/searched))
-		if size >= 2*least && ok && s.from.entry < middle.entry && middle.entry < s.to.entry {
-			spans = append(spans, p.span(middle, s.to))
-			spans[0] = p.span(s.from, middle)
+		middle, ok := p.middle(s)
+		if ok && p.table.at[s.to.frame]-p.table.at[s.from.frame] >= 2*least {
+			spans[0] = span{from: s.from, to: middle}
+			spans = append(spans, span{from: middle, to: s.to})
 		} else {
 			spans[0].whole = true
 		}
-		slices.SortFunc(spans, func(x, y span) int { return cmp.Compare(y.plain, x.plain) })
+		slices.SortFunc(spans, func(x, y span) int { return cmp.Compare(plain(y), plain(x)) })
 	}
 	return spans
 }
 
-func (p parts) span(from, to cut) span {
-	s := span{from: from, to: to}
-	var largest int64
-	for _, e := range p.Manifest.Entries[from.entry:to.entry] {
-		s.plain += e.Size
-		largest = max(largest, e.Size)
-	}
-	s.whole = largest > s.plain/4*3 // one file is most of it
-	return s
-}
-
-// cut finds the first place behind from, and before to, where a file ends and the
-// next entry begins: a frame begins there, and the one before it is not full. It
-// reads the frames' headers alone, once it has found one.
-func (p parts) cut(b []byte, from, to int64) (c cut, ok bool) {
-	n, err := p.file.ReadAt(b[:min(int64(len(b)), to-from)], from)
-	if err != nil && !errors.Is(err, io.EOF) {
+// middle finds where to halve a part.
+func (p parts) middle(s span) (c cut, ok bool) {
+	if c.frame, ok = p.table.middle(s.from.frame, s.to.frame); !ok {
 		return c, false
 	}
-	b = b[:n]
-	for range maxTries {
-		i := bytes.Index(b, []byte(zstdMagic))
-		if i < 0 {
-			return c, false
-		}
-		at := from + int64(n-len(b)+i)
-		if at, ok = p.pastFile(at, to); ok {
-			if entry, ok := p.begins(at); ok {
-				return cut{at, entry}, true
-			}
-		}
-		b = b[i+1:]
-	}
-	return c, false
+	c.entry, ok = p.begins(c.frame)
+	return c, ok && s.from.entry < c.entry && c.entry < s.to.entry
 }
 
-// pastFile goes from the beginning of a frame past the first that is not full.
-func (p parts) pastFile(at, to int64) (int64, bool) {
-	b := make([]byte, zstd.HeaderMaxSize)
-	for range maxFrames {
-		n, err := p.file.ReadAt(b, at)
-		if err != nil && !errors.Is(err, io.EOF) || at >= to {
-			return 0, false
-		}
-		h, ok := oneOfOurs(b[:n])
-		if !ok {
-			return 0, false
-		}
-		pass := func(n int) error {
-			at += int64(n)
-			return nil
-		}
-		take := func(n int) ([]byte, error) {
-			_, err := p.file.ReadAt(b[:n], at)
-			return b[:n], errors.Join(err, pass(n))
-		}
-		if along(h, take, pass) != nil {
-			return 0, false
-		}
-		if h.FrameContentSize < frameSize {
-			return at, true
-		}
-	}
-	return 0, false
-}
-
-// begins tells which entry begins with the frame at a byte.
-func (p parts) begins(at int64) (entry int, ok bool) {
-	z, err := p.frames(at, min(p.file.size, at+2*maxPacked))
+// begins tells which entry begins with a frame.
+func (p parts) begins(frame int) (entry int, ok bool) {
+	z, err := p.frames(frame, frame+1)
 	if err != nil {
 		return 0, false
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,8 +19,8 @@ import (
 )
 
 // framed makes an archive of a draft as write does: each file begins a frame.
-// It also gives where those frames begin.
-func framed(t testing.TB, d *draft) (archive []byte, begins []int) {
+// It also gives the frames.
+func framed(t testing.TB, d *draft) (archive []byte, all [][]byte) {
 	t.Helper()
 	var stream []byte
 	spoil := d.tar
@@ -62,15 +63,32 @@ func framed(t testing.TB, d *draft) (archive []byte, begins []int) {
 		t.Fatal(err)
 	}
 	archive = out.Bytes()
-	for at := 0; at < len(archive); {
-		begins = append(begins, at)
-		next := bytes.Index(archive[at+1:], []byte(zstdMagic))
-		if next < 0 {
-			break
-		}
-		at += 1 + next
+	table, err := readSeekTable(bytes.NewReader(archive), int64(len(archive)))
+	if err != nil {
+		t.Fatal(err)
 	}
-	return archive, begins
+	for i := range table.frames() {
+		all = append(all, archive[table.at[i]:table.at[i+1]])
+	}
+	if !bytes.Equal(seekable(t, all...), archive) {
+		t.Fatal("another table")
+	}
+	return archive, all
+}
+
+// seekable joins frames, and puts the table behind them that fits.
+func seekable(t testing.TB, all ...[]byte) []byte {
+	t.Helper()
+	var table []byte
+	for _, b := range all {
+		var h zstd.Header
+		if err := h.Decode(b); err != nil && len(b) > zstd.HeaderMaxSize {
+			t.Fatal(err)
+		}
+		table = appendSeekEntry(table, len(b), int(h.FrameContentSize))
+	}
+	head, foot := seekFrame(len(all))
+	return slices.Concat(slices.Concat(all...), head, table, foot)
 }
 
 // several is an archive of many files, none much larger than the others.
@@ -133,19 +151,24 @@ func TestParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	spans := parts{a, file}.spans(8, 1)
+	table, err := readSeekTable(file, file.size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spans := parts{a, file, table}.spans(8, 1)
 	if len(spans) < 5 {
 		t.Errorf("%d parts", len(spans))
 	}
-	var plain int64
+	var all, before int64
 	for i, s := range spans {
-		plain += s.plain
-		if i > 0 && s.plain > spans[i-1].plain {
+		plain := table.plain[s.to.frame] - table.plain[s.from.frame]
+		if i > 0 && plain > before {
 			t.Errorf("a longer part comes later: %v", spans)
 		}
+		before, all = plain, all+plain
 	}
-	if plain != a.Manifest.Total() {
-		t.Errorf("the parts have %d bytes, of %d", plain, a.Manifest.Total())
+	if want := table.plain[table.frames()]; all != want {
+		t.Errorf("the parts have %d bytes, of %d", all, want)
 	}
 }
 
@@ -177,67 +200,106 @@ func TestHostileInParts(t *testing.T) {
 	}
 }
 
-// Frames that are left out, doubled, exchanged, put between, or too short.
+// Frames that are left out, doubled, exchanged, put between, or too short: under
+// a table of their own, and under that of before.
 func TestFramesOutOfPlace(t *testing.T) {
-	archive, begins := framed(t, several())
-	frame := func(i int) []byte {
-		if i == len(begins)-1 {
-			return archive[begins[i]:]
-		}
-		return archive[begins[i]:begins[i+1]]
-	}
-	var between [][]byte
+	archive, all := framed(t, several())
+	table := archive[len(bytes.Join(all, nil)):]
+	between := [][]byte{compress(t, nil), []byte("\x50\x2a\x4d\x18\x04\x00\x00\x00evil"), compress(t, []byte("evil")), []byte("evil")}
+	nothing := between[:2] // what is skipped, where the table does not say otherwise
 	for _, size := range []int{1, tarBlock, tarEnd} {
 		between = append(between, compress(t, make([]byte, size)))
 	}
-	between = append(between, compress(t, nil), compress(t, []byte("evil")), []byte("\x50\x2a\x4d\x18\x04\x00\x00\x00evil"), []byte("evil"))
 	unzstd, err := zstd.NewReader(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer unzstd.Close()
-	refused := func(what string, b []byte) {
+	refused := func(what string, frames ...[]byte) {
 		t.Helper()
-		if err, inParts := bothWays(t, b); err == nil || inParts {
-			t.Errorf("%s: %v, in parts: %v", what, err, inParts)
+		for how, b := range map[string][]byte{"its own": seekable(t, frames...), "the old": append(bytes.Join(frames, nil), table...), "no": bytes.Join(frames, nil)} {
+			if err, inParts := bothWays(t, b); err == nil || inParts {
+				t.Errorf("%s, %s table: %v, in parts: %v", what, how, err, inParts)
+			}
 		}
 	}
-	for i := range begins {
-		at, next := begins[i], begins[i]+len(frame(i))
-		refused(fmt.Sprint("without ", i), append(bytes.Clone(archive[:at]), archive[next:]...))
-		refused(fmt.Sprint("twice ", i), append(bytes.Clone(archive[:next]), archive[at:]...))
-		if i+1 < len(begins) {
-			b := append(bytes.Clone(archive[:at]), frame(i+1)...)
-			b = append(append(b, frame(i)...), archive[next+len(frame(i+1)):]...)
-			refused(fmt.Sprint("exchanged ", i), b)
+	if err, inParts := bothWays(t, bytes.Join(all, nil)); err != nil || inParts {
+		t.Errorf("without a table: %v, in parts: %v", err, inParts)
+	}
+	if err, inParts := bothWays(t, append(bytes.Clone(archive), table...)); err == nil || inParts {
+		t.Errorf("with two tables: %v, in parts: %v", err, inParts)
+	}
+	for i := range all {
+		before, after := all[:i:i], all[i+1:]
+		refused(fmt.Sprint("without ", i), slices.Concat(before, after)...)
+		refused(fmt.Sprint("twice ", i), slices.Concat(before, [][]byte{all[i], all[i]}, after)...)
+		if i+1 < len(all) {
+			refused(fmt.Sprint("exchanged ", i), slices.Concat(before, [][]byte{all[i+1], all[i]}, after[1:])...)
 		}
 		for j, b := range between {
-			b = append(append(bytes.Clone(archive[:at]), b...), archive[at:]...)
-			err, inParts := bothWays(t, b)
-			if empty := j == 3 || j == 5; err == nil && !empty { // those two hold nothing
-				t.Errorf("%d before %d: in parts: %v", j, i, inParts)
-			}
-			if j == 5 && inParts {
-				t.Errorf("a frame that is to be skipped, before %d", i)
+			frames := slices.Concat(before, [][]byte{b}, all[i:])
+			if j >= len(nothing) {
+				refused(fmt.Sprint(j, " before ", i), frames...)
+			} else if err, inParts := bothWays(t, append(bytes.Join(frames, nil), table...)); inParts || err == nil && i > 0 {
+				t.Errorf("%d before %d, the old table: %v, in parts: %v", j, i, err, inParts)
 			}
 		}
-		plain, err := unzstd.DecodeAll(frame(i), nil)
+		plain, err := unzstd.DecodeAll(all[i], nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for what, plain := range map[string][]byte{
 			"a byte less": plain[:len(plain)-1], "a byte more": append(plain, 0), "a block more": append(plain, make([]byte, tarBlock)...),
 		} {
-			b := append(bytes.Clone(archive[:at]), compress(t, plain)...)
-			refused(fmt.Sprint(what, " in ", i), append(b, archive[next:]...))
+			refused(fmt.Sprint(what, " in ", i), slices.Concat(before, [][]byte{compress(t, plain)}, after)...)
 		}
+	}
+}
+
+// A table that is not that of the frames is refused, whatever is wrong with it.
+func TestSeekTable(t *testing.T) {
+	archive, all := framed(t, several())
+	at := len(bytes.Join(all, nil))
+	for i := at; i < len(archive); i++ {
+		for bit := range 8 {
+			b := bytes.Clone(archive)
+			b[i] ^= 1 << bit
+			if err, inParts := bothWays(t, b); err == nil || inParts || fault.Of(err) != fault.Tampered {
+				t.Errorf("bit %d of byte %d: %v, in parts: %v", bit, i-at, err, inParts)
+			}
+		}
+		if i == at {
+			continue // no table
+		}
+		if err, inParts := bothWays(t, archive[:i]); err == nil || inParts {
+			t.Errorf("cut to %d bytes: %v, in parts: %v", i-at, err, inParts)
+		}
+	}
+	// Two sizes that add up to what they were.
+	for n := seekHead; n < 2*seekEntry; n += 4 {
+		b := bytes.Clone(archive)
+		b[at+n], b[at+n+seekEntry] = b[at+n]+1, b[at+n+seekEntry]-1
+		if err, inParts := bothWays(t, b); err == nil || inParts {
+			t.Errorf("shifted at %d: %v, in parts: %v", n, err, inParts)
+		}
+	}
+	// What other programs make of the same tar stream needs none.
+	var stream []byte
+	d := several()
+	d.tar = func(b []byte) []byte {
+		stream = b
+		return b
+	}
+	d.bytes(t)
+	if err, inParts := bothWays(t, compress(t, stream)); err != nil || inParts {
+		t.Errorf("compressed anew: %v, in parts: %v", err, inParts)
 	}
 }
 
 // One bit of every third byte flipped: in parts it is accepted only where it is from
 // the beginning.
 func TestFlippedBitsInParts(t *testing.T) {
-	archive, begins := framed(t, several())
+	archive, all := framed(t, several())
 	harmless := 0
 	for i := 0; i < len(archive); i += 3 {
 		b := bytes.Clone(archive)
@@ -251,7 +313,7 @@ func TestFlippedBitsInParts(t *testing.T) {
 			t.Errorf("cut to %d of %d bytes, and not refused", i, len(archive))
 		}
 	}
-	if harmless > 2*len(begins) { // in the header of each frame: the window's size
+	if harmless > 2*len(all) { // in the header of each frame: the window's size
 		t.Errorf("%d of %d flipped bits went unnoticed", harmless, len(archive))
 	}
 }

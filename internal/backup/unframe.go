@@ -27,6 +27,7 @@ type unframes struct {
 	stream *zstd.Decoder // from here on
 	buffer []byte        // for stream
 	ours   bool          // nothing else is to be read
+	log    frameLog      // of ours
 	err    error         // for every further Read
 	// late is that of a frame whose checksum does not fit. Its content is given
 	// on, so that the manifest's digests name every file that is damaged, and the
@@ -73,7 +74,7 @@ func workers() int { return min(runtime.GOMAXPROCS(0), maxWorkers) }
 func newUnframes(r io.Reader, mem *unpacker, workers int) *unframes {
 	u := &unframes{
 		mem: mem, in: bufio.NewReaderSize(r, peekBuffer), free: make(chan *packed, workers+1),
-		queue: make(chan *packed, workers+1), ended: make(chan struct{}),
+		queue: make(chan *packed, workers+1), ended: make(chan struct{}), log: newFrameLog(),
 	}
 	for range workers + 1 { // one is being given on
 		u.free <- mem.free.Get().(*packed)
@@ -114,40 +115,40 @@ func (u *unframes) cut(p *packed) bool {
 		p.err = err // io.EOF, or that of the disk
 		return false
 	}
-	h, ok := oneOfOurs(start)
-	if !ok {
+	var h zstd.Header
+	switch err := h.Decode(start); {
+	case err == nil && h.Skippable && u.log.n > 0:
+		p.err = u.log.end(u.in)
+		return false
+	case err != nil || !ours(h):
 		p.stream = true
 		return false
 	}
+	if p.err = u.frame(p, h); p.err != nil {
+		return false
+	}
+	u.log.add(len(p.frame), int(h.FrameContentSize))
+	return true
+}
+
+// ours tells of a header whether frames could have written it.
+func ours(h zstd.Header) bool {
+	return !h.Skippable && h.HasFCS && h.FrameContentSize <= frameSize
+}
+
+// frame reads one from its header to its end (RFC 8878, 3.1.1).
+func (u *unframes) frame(p *packed, h zstd.Header) error {
 	p.frame = p.frame[:0]
-	p.err = along(h, func(n int) ([]byte, error) { return u.take(p, n) }, func(n int) error {
-		_, err := u.take(p, n)
-		return err
-	})
-	return p.err == nil
-}
-
-// oneOfOurs reads the header of a frame, and tells whether it is one that frames
-// could have written.
-func oneOfOurs(start []byte) (h zstd.Header, ok bool) {
-	err := h.Decode(start)
-	return h, err == nil && !h.Skippable && h.HasFCS && h.FrameContentSize <= frameSize
-}
-
-// along goes along a frame from its header to its end (RFC 8878, 3.1.1): take
-// gives the bytes that say how it goes on, pass goes past the others.
-func along(h zstd.Header, take func(n int) ([]byte, error), pass func(n int) error) error {
-	left := maxPacked
-	past := func(n int) error {
-		if left -= n; left < 0 {
-			return fmt.Errorf("a frame of more than %d bytes", maxPacked)
+	take := func(n int) ([]byte, error) {
+		if len(p.frame)+n > maxPacked {
+			return nil, fmt.Errorf("a frame of more than %d bytes", maxPacked)
 		}
-		return pass(n)
+		return u.take(p, n)
 	}
-	if err := past(h.HeaderSize); err != nil {
+	if _, err := take(h.HeaderSize); err != nil {
 		return err
 	}
-	for last := false; !last; left -= 3 {
+	for last := false; !last; {
 		b, err := take(3)
 		if err != nil {
 			return err
@@ -161,12 +162,13 @@ func along(h zstd.Header, take func(n int) ([]byte, error), pass func(n int) err
 		case 3:
 			return zstd.ErrReservedBlockType
 		}
-		if err := past(size); err != nil {
+		if _, err := take(size); err != nil {
 			return err
 		}
 	}
 	if h.HasCheckSum {
-		return past(4)
+		_, err := take(4)
+		return err
 	}
 	return nil
 }
