@@ -15,8 +15,9 @@ type view struct {
 }
 
 // ageChunk is what age decrypts at a time, whichever of its bytes are wanted
-// (age-encryption.org/v1, Payload), and viewBuffer some of them.
-const ageChunk, viewBuffer = 64 << 10, 256 << 10
+// (age-encryption.org/v1, Payload), and viewBuffer some of them: age allocates
+// for each reading.
+const ageChunk, viewBuffer = 64 << 10, frameSize
 
 // view makes one. Of an encrypted archive it has read the end, which must be
 // whole.
