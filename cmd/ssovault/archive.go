@@ -142,12 +142,13 @@ func (a *app) openArchive(ctx context.Context, args []string, k *archiveKeys) (*
 	return &opened{archive, path, file}, nil
 }
 
-// readingGCPercent is how much garbage there may be while an archive is read,
-// beside the few buffers that all of it goes through: it need not double them.
-const readingGCPercent = 25
+// saveMemory lets garbage be collected early while an archive is read or made: what
+// stays is a list of its files and the few buffers that all of it goes through, and
+// the garbage beside them is little. It need not double them.
+func saveMemory() { debug.SetGCPercent(25) }
 
 func openArchiveFile(path string) (*os.File, error) {
-	debug.SetGCPercent(readingGCPercent)
+	saveMemory()
 	file, err := durable.OpenFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.New(fault.Usage, "there is no backup %s", path).With("'ssovault backup list' shows those in BASE/backups")

@@ -46,6 +46,7 @@ no password, is backed up only encrypted (--encrypt-to, --passphrase) or with
 				return err
 			}
 			f.Close() // each attempt takes the lock itself, for as long as it needs it
+			saveMemory()
 			report, done := a.progress("backup")
 			creation := backup.Creation{
 				Layout: f.Layout, To: to, Plaintext: o.plaintext, Now: a.now, Report: report,
