@@ -57,6 +57,7 @@ func byShares(files ...string) (flags []string) {
 // The whole way: the token is deleted, the service starts again with another.
 func TestRecoveryAfterTheTokenIsGone(t *testing.T) {
 	s := newLostScene(t)
+	s.bringKeyStore("jks")
 	s.withIdentity()
 	if o := s.with(canaryValue, "set", "--stdin", "vendor_secret"); o.code != 0 {
 		t.Fatal(o.stderr)
@@ -73,7 +74,7 @@ func TestRecoveryAfterTheTokenIsGone(t *testing.T) {
 		t.Error(diff)
 	}
 	out := s.must(s.openArgs()...)
-	if !strings.Contains(out, "generation 3, saved") || !strings.Contains(out, "sealed: generation 4,") || !strings.Contains(out, "kept: data.before-recovery-") {
+	if !strings.Contains(out, "generation 4, saved") || !strings.Contains(out, "sealed: generation 5,") || !strings.Contains(out, "kept: data.before-recovery-") {
 		t.Error(out)
 	}
 	if got := s.must("unseal"); got != settings {

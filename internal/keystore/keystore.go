@@ -8,6 +8,7 @@ package keystore
 import (
 	"bytes"
 	"crypto/x509"
+	"fmt"
 	"time"
 
 	"ssovault/internal/secret"
@@ -82,7 +83,8 @@ func Detect(b []byte) (Kind, error) {
 // Open reads the chain and checks that the private key opens with keyPassword
 // (with storePassword where that is empty) and belongs to the first
 // certificate. PKCS#12 has one password for both: its keys open with
-// storePassword, whatever keyPassword is. The errors wrap this package's.
+// storePassword, whatever keyPassword is. b may be wiped afterwards. The errors wrap
+// this package's.
 func Open(b []byte, storePassword, keyPassword secret.Value) (Chain, error) {
 	if keyPassword.Len() == 0 {
 		keyPassword = storePassword
@@ -128,5 +130,21 @@ func open(b []byte, storePassword secret.Value, keyPassword *secret.Value) (Chai
 	if err != nil {
 		return Chain{}, err
 	}
+	if ordered, err = ownCopies(ordered); err != nil {
+		return Chain{}, err
+	}
 	return Chain{Kind: kind, Alias: c.alias, Certificates: ordered, HasKey: c.hasKey}, nil
+}
+
+// ownCopies makes certificates that share no memory with the file that they were
+// read from: who read it wipes it.
+func ownCopies(all []*x509.Certificate) ([]*x509.Certificate, error) {
+	own := make([]*x509.Certificate, len(all))
+	for i, c := range all {
+		var err error
+		if own[i], err = x509.ParseCertificate(bytes.Clone(c.Raw)); err != nil {
+			return nil, fmt.Errorf("%w: a certificate cannot be read: %w", ErrDamaged, err)
+		}
+	}
+	return own, nil
 }

@@ -1,6 +1,7 @@
 package keystore_test
 
 import (
+	"bytes"
 	"crypto/x509"
 	"errors"
 	"strings"
@@ -67,8 +68,15 @@ func TestOpen(t *testing.T) {
 		if diff := cmp.Diff(test.chain, names(c.Certificates)); diff != "" {
 			t.Errorf("%v: %s", test.files, diff)
 		}
-		// The chain alone needs no password of the key.
-		alone, err := keystore.OpenChain(f.file(t, test.files...), password(test.store))
+		// The chain alone needs no password of the key, and the file no more.
+		file := bytes.Clone(f.file(t, test.files...))
+		alone, err := keystore.OpenChain(file, password(test.store))
+		clear(file)
+		for i, one := range alone.Certificates {
+			if !bytes.Equal(one.Raw, c.Certificates[i].Raw) {
+				t.Errorf("%v: certificate %d is wiped with the file", test.files, i)
+			}
+		}
 		if err != nil || !alone.HasKey {
 			t.Errorf("%v: chain alone: %v", test.files, err)
 			continue
