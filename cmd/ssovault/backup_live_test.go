@@ -14,6 +14,8 @@ import (
 
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
+
+	"filippo.io/age"
 )
 
 // A backup of a connector whose settings change all the time holds one whole
@@ -188,12 +190,53 @@ func TestPrune(t *testing.T) {
 		{[]int{6}, []string{"--keep-last", "2"}, "[5 6]"},
 		{[]int{5, 6}, []string{"--keep-last", "2"}, "[4 5 6]"},
 		{[]int{2, 3, 4, 5, 6}, []string{"--keep-last", "1"}, "[1 6]"},
-		{[]int{1, 2, 3, 4, 5, 6}, []string{"--keep-last", "1"}, "[6]"},
+		{[]int{1, 2, 3, 4, 5, 6}, []string{"--keep-last", "1"}, "[1 2 3 4 5 6]"},
 	} {
 		fill(row.damaged...)
-		out := c.must(append([]string{"backup", "prune"}, row.args...)...)
+		o := c.run(append([]string{"backup", "prune"}, row.args...)...)
 		if got := fmt.Sprint(days()); got != row.want {
-			t.Errorf("damaged %v, %v: %s is left, want %s\n%s", row.damaged, row.args, got, row.want, out)
+			t.Errorf("damaged %v, %v: %s is left, want %s\n%s", row.damaged, row.args, got, row.want, o.stdout)
+		}
+		if hopeless := len(row.damaged) == 6; o.code != 0 && !hopeless || o.code != 26 && hopeless || hopeless != strings.Contains(o.stderr, "is damaged; none was removed") {
+			t.Errorf("damaged %v: exit %d\n%s", row.damaged, o.code, o.stderr)
+		}
+	}
+	// One that cannot be looked into counts only where nothing else does.
+	identity, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.must("backup", "--encrypt-to", identity.Recipient().String(), filepath.Join(c.base, "locked"))
+	locked, err := os.ReadFile(filepath.Join(c.base, "locked"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		locked  []byte // the newest three
+		damaged []int
+		want    string
+	}{
+		{locked, nil, "[3 6]"},
+		{locked, []int{1, 2, 3}, "[6]"},
+		{locked[:30], nil, "[3 6]"},
+		{locked, []int{3}, "[2 6]"},
+		{[]byte("age-encryption.org/v1\njunk\n"), []int{1, 2, 3}, "[1 2 3 4 5 6]"},
+	} {
+		fill(row.damaged...)
+		for day := 4; day <= 6; day++ {
+			if err := os.Remove(name(day)); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(name(day)+".age", row.locked, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		o := c.run("backup", "prune", "--keep-last", "1")
+		for day := 4; day <= 6; day++ {
+			_ = os.Rename(name(day)+".age", name(day)) // one that is still there
+		}
+		if got := fmt.Sprint(days()); got != row.want || len(row.locked) == len(locked) != strings.Contains(o.stdout, "not checked: it is encrypted") {
+			t.Errorf("%d bytes locked, damaged %v: %s is left, want %s\n%s%s", len(row.locked), row.damaged, got, row.want, o.stdout, o.stderr)
 		}
 	}
 	for _, args := range [][]string{{}, {"--keep-last", "0"}, {"--keep-last", "-1", "--keep-daily", "3"}} {
@@ -201,6 +244,7 @@ func TestPrune(t *testing.T) {
 			t.Errorf("%v: exit %d\n%s", args, o.code, o.stderr)
 		}
 	}
+	fill(6)
 	if o := c.run("backup", "verify", name(6)); o.code != 26 || !strings.Contains(o.stderr, "data/users.sql is not what was backed up") {
 		t.Errorf("a damaged one: exit %d\n%s", o.code, o.stderr)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,6 +23,8 @@ type pruned struct {
 	Keep   bool     `json:"keep"`
 	Why    []string `json:"why,omitempty"`
 	Damage string   `json:"damage,omitempty"`
+	// Sealed is one that is encrypted, and could not be checked without its key.
+	Sealed bool `json:"not_checked,omitempty"`
 }
 
 func (a *app) backupPruneCommand() *cobra.Command {
@@ -38,7 +41,9 @@ are looked at.
 
 The last good one is never removed: before anything goes, one of those that stay is
 verified, newest first; when none of them is good, the newest good one among the
-others stays too. An encrypted backup whose key is not given counts as good.`,
+others stays too. An encrypted backup whose key is not given cannot be verified: it
+counts as good only where no other is. Where every backup of an instance is damaged
+all of them stay, and prune says so and ends with 26.`,
 		Example: `  ssovault backup prune --keep-last 3 --keep-daily 7 --keep-weekly 5 --keep-monthly 12 --dry-run`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -67,19 +72,25 @@ others stays too. An encrypted backup whose key is not given counts as good.`,
 			report, done := a.progress("verify")
 			plan, err := planPrune(cmd.Context(), all, policy, k, report)
 			done()
-			if err == nil && !dryRun {
-				err = a.prune(f.Layout, plan)
-			}
 			if err != nil {
 				return err
 			}
+			if !dryRun {
+				if err := a.prune(f.Layout, plan.all); err != nil {
+					return err
+				}
+			}
 			if asJSON {
-				return printJSON(a.out, plan)
+				err = printJSON(a.out, plan.all)
+			} else {
+				for _, p := range plan.all {
+					fmt.Fprintln(a.out, p)
+				}
 			}
-			for _, p := range plan {
-				fmt.Fprintln(a.out, p)
+			if err == nil {
+				err = plan.hopeless()
 			}
-			return nil
+			return err
 		},
 	}
 	f := c.Flags()
@@ -98,47 +109,100 @@ func (p pruned) String() string {
 	if p.Keep {
 		text = "keep    " + p.Path + "  (" + strings.Join(p.Why, ", ") + ")"
 	}
-	if p.Damage != "" {
+	switch {
+	case p.Damage != "":
 		text += "  damaged: " + p.Damage
+	case p.Sealed:
+		text += "  not checked: it is encrypted, and its key was not given"
 	}
 	return text
 }
 
+// A pruning is what becomes of each backup, newest first.
+type pruning struct {
+	all []pruned
+	bad []string // instances of which no backup is good
+}
+
+// hopeless is the error where no good backup is left to keep.
+func (p pruning) hopeless() error {
+	if len(p.bad) == 0 {
+		return nil
+	}
+	return fault.New(fault.Tampered, "every backup of instance %s is damaged; none was removed", strings.Join(p.bad, ", ")).
+		With("back up now, with 'ssovault backup'")
+}
+
 // planPrune decides what stays, and makes sure that of each instance a good
 // one does.
-func planPrune(ctx context.Context, all []backup.Stored, policy backup.Policy, k backup.Keys, report backup.Progress) ([]pruned, error) {
-	plan := []pruned{}
+func planPrune(ctx context.Context, all []backup.Stored, policy backup.Policy, k backup.Keys, report backup.Progress) (pruning, error) {
+	plan := pruning{all: []pruned{}}
+	instances := map[string][]int{}
 	for i, why := range policy.Choose(all) {
-		plan = append(plan, pruned{Path: all[i].Path, Keep: len(why) > 0, Why: why})
+		plan.all = append(plan.all, pruned{Path: all[i].Path, Keep: len(why) > 0, Why: why})
+		instances[all[i].Instance] = append(instances[all[i].Instance], i)
 	}
-	settled := map[string]bool{} // instances of which a good one stays
-	for _, keep := range []bool{true, false} {
-		for i, s := range all {
-			if settled[s.Instance] || plan[i].Keep != keep {
-				continue
-			}
-			bad, err := badArchive(ctx, s.Path, k, report)
-			if err != nil {
-				return nil, err
-			}
-			if bad != nil {
-				plan[i].Damage = bad.Error()
-				continue
-			}
-			settled[s.Instance] = true
-			if !keep {
-				plan[i].Keep, plan[i].Why = true, []string{"the last good one"}
-			}
+	for _, instance := range slices.Sorted(maps.Keys(instances)) {
+		var mine []*pruned
+		for _, i := range instances[instance] {
+			mine = append(mine, &plan.all[i])
 		}
-		if keep && !slices.ContainsFunc(plan, func(p pruned) bool { return !p.Keep }) {
-			break // nothing goes, so nothing more need be known
+		slices.SortStableFunc(mine, func(x, y *pruned) int { return rank(x) - rank(y) })
+		good, err := lastGood(ctx, mine, k, report)
+		switch {
+		case err != nil:
+			return plan, err
+		case good == nil:
+			plan.bad = append(plan.bad, instance)
+			for _, p := range mine {
+				p.keep("no good one is left")
+			}
+		default:
+			good.keep("the last good one")
 		}
 	}
 	return plan, nil
 }
 
+// rank puts those first that stay anyway.
+func rank(p *pruned) int {
+	if p.Keep {
+		return 0
+	}
+	return 1
+}
+
+func (p *pruned) keep(why string) {
+	if !p.Keep {
+		p.Keep, p.Why = true, []string{why}
+	}
+}
+
+// lastGood gives the first that is good: verified, or, where none can be, encrypted.
+// It notes what it finds of those that it reads.
+func lastGood(ctx context.Context, mine []*pruned, k backup.Keys, report backup.Progress) (good *pruned, err error) {
+	for _, p := range mine {
+		bad, err := badArchive(ctx, p.Path, k, report)
+		switch {
+		case locked(err):
+			p.Sealed = true
+			if good == nil {
+				good = p
+			}
+		case err != nil:
+			return nil, err
+		case bad == nil:
+			return p, nil
+		default:
+			p.Damage = bad.Error()
+		}
+	}
+	return good, nil
+}
+
 // badArchive says what is wrong with an archive. The other error is one that
-// says nothing about it: then nothing may be removed.
+// says nothing about it, as that of one which is locked: then nothing may be removed
+// for its sake.
 func badArchive(ctx context.Context, path string, k backup.Keys, report backup.Progress) (bad, err error) {
 	file, err := openArchiveFile(path)
 	if err != nil {
@@ -146,9 +210,6 @@ func badArchive(ctx context.Context, path string, k backup.Keys, report backup.P
 	}
 	defer file.Close()
 	archive, err := backup.OpenFile(file, k)
-	if locked(err) {
-		return nil, nil
-	}
 	if err == nil {
 		defer archive.Close()
 		err = whole(ctx, archive, report)

@@ -97,10 +97,8 @@ func decrypted(r io.ReaderAt, size int64, keys Keys) (in io.Reader, key age.Iden
 		return b, nil, nil
 	case string(start) != ageMagic:
 		return nil, nil, fault.New(fault.Malformed, "this is no backup of ssovault").With(anotherBackup)
-	case len(keys.all) == 0:
-		return nil, nil, locked()
 	}
-	if key, err = fileKey(b, keys); err != nil {
+	if key, err = fileKey(b, size, keys); err != nil {
 		return nil, nil, err
 	}
 	inner, err := age.Decrypt(io.NewSectionReader(r, 0, size), key)
@@ -117,12 +115,18 @@ func decrypted(r io.ReaderAt, size int64, keys Keys) (in io.Reader, key age.Iden
 	return peek, key, nil
 }
 
-// fileKey reads an age header. A passphrase takes a second to try, so what it
-// gives is kept.
-func fileKey(r io.Reader, keys Keys) (age.Identity, error) {
+// fileKey reads the header of an age file of size bytes. What is cut off so that it
+// shows is damaged for those too who have no key. A passphrase takes a second to
+// try, so what it gives is kept.
+func fileKey(r io.Reader, size int64, keys Keys) (age.Identity, error) {
 	header, err := age.ExtractHeader(r)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, damaged(err, "its age header")
+	case !canHold(size - int64(len(header))):
+		return nil, damaged(io.ErrUnexpectedEOF, "what is encrypted")
+	case len(keys.all) == 0:
+		return nil, locked()
 	}
 	key, err := age.DecryptHeader(header, keys.all...)
 	var none *age.NoIdentityMatchError
@@ -133,6 +137,14 @@ func fileKey(r io.Reader, keys Keys) (age.Identity, error) {
 		return nil, damaged(err, "its age header")
 	}
 	return age.NewInjectedFileKeyIdentity(key), nil
+}
+
+// canHold tells whether so many bytes can be the payload of an age file that is not
+// empty: a nonce, and chunks that have a tag each.
+func canHold(payload int64) bool {
+	const nonce, tag = 16, 16
+	last := (payload - nonce) % (ageChunk + tag)
+	return payload > nonce && (last == 0 || last > tag)
 }
 
 func locked() error {

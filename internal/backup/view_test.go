@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"filippo.io/age"
+
+	"ssovault/internal/fault"
 )
 
 // inAge encrypts an archive.
@@ -80,6 +82,23 @@ func TestEncryptedInParts(t *testing.T) {
 		var got bytes.Buffer
 		if _, err := got.ReadFrom(r); err != nil || !bytes.Equal(got.Bytes(), archive[from:to]) {
 			t.Fatalf("from %d to %d: %d bytes, %v", from, to, got.Len(), err)
+		}
+	}
+}
+
+// What is cut off so that it shows is damaged for those who have no key as well.
+func TestLockedAndCutOff(t *testing.T) {
+	archive, _ := framed(t, several())
+	sealed, _ := inAge(t, archive)
+	for n := range len(sealed) {
+		a, err := Open(bytes.NewReader(sealed[:n]), int64(n), Keys{})
+		if err == nil {
+			a.Close()
+			t.Fatalf("opened %d bytes without a key", n)
+		}
+		header := bytes.Index(sealed, []byte("\n---")) + len("\n--- ") + 43 + 1
+		if shows, payload := fault.Of(err) != fault.Usage, n-header; shows != (payload <= 32 || (payload-16)%(ageChunk+16) > 0 && (payload-16)%(ageChunk+16) <= 16) {
+			t.Errorf("%d of %d bytes: %v", n, len(sealed), err)
 		}
 	}
 }
