@@ -9,6 +9,8 @@ import (
 	"io"
 	"path"
 	"strings"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 // chunks is a stream that is read without being copied.
@@ -240,6 +242,8 @@ func (r *entries) end() error {
 	switch b, err := r.chunk(1); {
 	case len(b) > 0:
 		return hostile("something follows its end")
+	case errors.Is(err, zstd.ErrCRCMismatch):
+		return damaged(err, "a checksum of zstd in it is another, though every file is what was backed up")
 	case !errors.Is(err, io.EOF):
 		return readError(err, "its end")
 	}

@@ -21,8 +21,9 @@ const (
 	seekHead       = 8 // the first magic number, and how much follows
 	seekEntry      = 8
 	seekFoot       = 9 // how many entries, what they have, and the second magic number
-	// maxSeekable bounds the memory for a table, to that of a terabyte.
-	maxSeekable = 1 << 20
+	// maxSeekable bounds the memory for a table, to that of 256 GiB: more is read from
+	// the beginning.
+	maxSeekable = 1 << 18
 )
 
 func appendSeekEntry(b []byte, packed, plain int) []byte {
