@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"filippo.io/age"
 	"github.com/klauspost/compress/zstd"
 
 	"ssovault/internal/fault"
@@ -300,7 +301,16 @@ var hostileRows = []struct {
 	{"half a folder", func(d *draft) { d.manifest.Entries, d.pieces = d.manifest.Entries[:3], d.pieces[:3] }, "shared.properties is missing", fault.FileMissing},
 	{"nothing at all", func(d *draft) { d.zstd = func([]byte) []byte { return nil } }, "no backup of ssovault", 0},
 	{"a text", func(d *draft) { d.zstd = func([]byte) []byte { return []byte("hello, world, this is no archive") } }, "no backup of ssovault", 0},
-	{"an age file of nobody", func(d *draft) { d.zstd = func([]byte) []byte { return []byte(ageMagic + "-> X25519 x\n") } }, "encrypted", fault.Usage},
+	{"the beginning of an age file", func(d *draft) { d.zstd = func([]byte) []byte { return []byte(ageMagic + "-> X25519 x\n") } }, "its age header", fault.Tampered},
+	{"an age file of somebody else", func(d *draft) { d.zstd = forSomebodyElse }, "encrypted", fault.Usage},
+}
+
+func forSomebodyElse(b []byte) []byte {
+	id, err := age.GenerateX25519Identity()
+	if err != nil {
+		panic(err)
+	}
+	return encrypted(b, id.Recipient())
 }
 
 func (d *draft) addFirst(name string, body []byte) {
