@@ -110,6 +110,40 @@ func (k keeping) around(c *connector, cmd *exec.Cmd) *exec.Cmd {
 	return out
 }
 
+// What is mounted within data/ must not go away with the old folder.
+func TestRestoreBesideAMount(t *testing.T) {
+	c := newConnector(t)
+	c.configure()
+	archive := c.backup()
+	for _, name := range []string{"cache", "file"} {
+		at := c.data(name)
+		if name == "cache" {
+			if err := os.Mkdir(at, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		} else if err := os.WriteFile(at, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		before := c.tree()
+		cmd := keeping{mounted: true}.around(c, c.command("restore", archive))
+		for i, arg := range cmd.Args {
+			if arg == filepath.Join(c.base, "data") {
+				cmd.Args[i] = at
+			}
+		}
+		if o := execute(t, cmd); o.code != 30 || !strings.Contains(o.stderr, at+" is mounted there") {
+			t.Errorf("%s: exit %d\n%s", name, o.code, o.stderr)
+		}
+		if diff := cmp.Diff(before, c.tree()); diff != "" {
+			t.Error(diff)
+		}
+		if err := os.Remove(at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.must("restore", archive)
+}
+
 func (k *keptScene) checkRestore(point string, code int, whole bool) {
 	k.t.Helper()
 	if o := k.run("unseal"); o.code != 0 {

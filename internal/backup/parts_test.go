@@ -329,6 +329,13 @@ func TestPartsName(t *testing.T) {
 	if err, _ := bothWays(t, archive); err == nil || !strings.Contains(err.Error(), "data/cache/users.sql, data/t-23.bin is not what was backed up") {
 		t.Error(err)
 	}
+	// A checksum is no file.
+	_, all := framed(t, several())
+	all[3] = bytes.Clone(all[3])
+	all[3][len(all[3])-1] ^= 1
+	if err, inParts := bothWays(t, seekable(t, all...)); inParts || fault.Of(err) != fault.Tampered || !strings.Contains(err.Error(), "a checksum of zstd in it is another") {
+		t.Error(err)
+	}
 	archive, _ = framed(t, several())
 	a, err := Open(bytes.NewReader(archive), int64(len(archive)), Keys{})
 	if err != nil {

@@ -73,6 +73,9 @@ func (f *Folder) Stage() (*Staging, error) {
 	if mount {
 		rel = "data/" + stagedName
 	}
+	if err := f.noMountWithin(); err != nil {
+		return nil, err
+	}
 	s := &Staging{Path: filepath.Join(f.Base, rel), folder: f, rel: rel}
 	if err := durable.MakeFolder(s.Path); err != nil {
 		s.Discard()
@@ -96,6 +99,27 @@ func mountPoint(path string) (bool, error) {
 	}
 	return there.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0 ||
 		there.Dev_major != above.Dev_major || there.Dev_minor != above.Dev_minor, nil
+}
+
+// noMountWithin refuses a data folder in which something else is mounted: it would
+// go with the old folder, to where everything can be deleted.
+func (f *Folder) noMountWithin() error {
+	data := f.Data("")
+	err := filepath.WalkDir(data, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || path == data {
+			return err
+		}
+		mount, err := mountPoint(path)
+		if mount {
+			err = fault.New(fault.NotPermitted, "%s is mounted there: it would go away with the old data/", path).
+				With("unmount it, restore, and mount it again")
+		}
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // what went meanwhile is no mount
+	}
+	return fault.Wrap(durable.Cause(err), err, "look for what is mounted in data/")
 }
 
 // Discard removes what was prepared. What it cannot remove, the next command
