@@ -13,6 +13,8 @@ const (
 	// frameSize is how much goes into one zstd frame. The frames of an archive
 	// know nothing of each other, so that several processors can make them.
 	frameSize = 1 << 20
+	// leastFrame is how much of small files goes into one: a block of zstd.
+	leastFrame = 128 << 10
 	// maxWorkers bounds the memory, whatever the machine: a worker takes some
 	// 4 MiB.
 	maxWorkers = 3
@@ -100,6 +102,13 @@ func (f *frames) Write(b []byte) (n int, err error) {
 		}
 	}
 	return n, f.err()
+}
+
+// EndFile lets the next byte begin a frame of its own, unless this one is small.
+func (f *frames) EndFile() {
+	if f.now != nil && len(f.now.plain) >= leastFrame {
+		f.Flush()
+	}
 }
 
 // Flush lets the next byte begin a frame of its own.

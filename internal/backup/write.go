@@ -147,16 +147,12 @@ func write(w io.Writer, man Manifest, s *vault.Snapshot, to Recipients, m *meter
 	if _, err := io.Copy(t, bytes.NewReader(text)); err != nil {
 		return err
 	}
-	// A frame of zstd is whole or lost: each file begins one of its own, so that
-	// damage is the damage of a file that can be named.
-	part := func() error {
-		err := t.Flush()
-		z.Flush()
+	// A frame of zstd is whole or lost: the manifest has its own, and so has each file
+	// that is not small. So damage is the damage of a few that can be named.
+	if err := t.Flush(); err != nil {
 		return err
 	}
-	if err := part(); err != nil {
-		return err
-	}
+	z.Flush()
 	items := s.Items()
 	pump := newPump()
 	defer pump.close()
@@ -185,9 +181,10 @@ func write(w io.Writer, man Manifest, s *vault.Snapshot, to Recipients, m *meter
 		if n != e.Size || hex.EncodeToString(sum) != e.SHA256 {
 			return changed(e)
 		}
-		if err := part(); err != nil {
+		if err := t.Flush(); err != nil {
 			return fmt.Errorf("archive data/%s: %w", e.Name, err)
 		}
+		z.EndFile()
 	}
 	for i := len(closers) - 1; i >= 0; i-- {
 		if err := closers[i].Close(); err != nil {
