@@ -122,7 +122,7 @@ func recipients(ctx context.Context, a *app, to []string, p *passphrase) (r back
 	if !p.given() {
 		return r, nil
 	}
-	v, err := p.read(ctx, a, true)
+	v, err := p.read(ctx, a, "Passphrase of the backup", true)
 	if err != nil {
 		return r, err
 	}

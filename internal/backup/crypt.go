@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 
@@ -54,7 +55,18 @@ func (r *Recipients) AddPassphrase(p secret.Value) error {
 }
 
 // Keys open encrypted archives.
-type Keys struct{ all []age.Identity }
+type Keys struct {
+	identities []age.Identity
+	passphrase age.Identity // or nil
+}
+
+// all are the keys as age tries them.
+func (k Keys) all() []age.Identity {
+	if k.passphrase == nil {
+		return k.identities
+	}
+	return append([]age.Identity{k.passphrase}, k.identities...)
+}
 
 // Add takes identities as age-keygen writes them. Cause Usage.
 func (k *Keys) Add(text []byte) error {
@@ -62,24 +74,28 @@ func (k *Keys) Add(text []byte) error {
 	if err != nil {
 		return fault.New(fault.Usage, "it is no age identity file (AGE-SECRET-KEY-1…)") // its error may hold a part of the key
 	}
-	k.all = append(k.all, ids...)
+	k.identities = append(k.identities, ids...)
 	return nil
 }
 
-// AddPassphrase takes a passphrase.
-func (k *Keys) AddPassphrase(p secret.Value) error {
+// SetPassphrase takes a passphrase, in the place of the one before. Cause Usage.
+func (k *Keys) SetPassphrase(p secret.Value) error {
 	id, err := age.NewScryptIdentity(string(p.Bytes()))
 	if err != nil {
 		return fault.Wrap(fault.Usage, err, "the passphrase")
 	}
 	id.SetMaxWorkFactor(maxWorkFactor)
-	k.all = append(k.all, id)
+	k.passphrase = id
 	return nil
 }
 
 // ErrLocked is what Open wraps when an archive is encrypted and no key that
 // was given opens it.
 var ErrLocked = errors.New("the backup is encrypted, and no key that was given opens it")
+
+// ErrPassphrase is what Open wraps beside ErrLocked when the archive is encrypted
+// with another passphrase than the one that was given.
+var ErrPassphrase = errors.New("the passphrase is wrong")
 
 // peekBuffer is small: what is large is read to where it stays.
 const peekBuffer = 4 << 10
@@ -97,10 +113,14 @@ func decrypted(r io.ReaderAt, size int64, keys Keys) (in io.Reader, key age.Iden
 		return b, nil, nil
 	case string(start) != ageMagic:
 		return nil, nil, fault.New(fault.Malformed, "this is no backup of ssovault").With(anotherBackup)
-	case len(keys.all) == 0:
-		return nil, nil, locked()
 	}
-	if key, err = fileKey(b, keys); err != nil {
+	begins, _ := b.Peek(len(ageMagic) + len(scryptStanza)) // a shorter one is no age file
+	if len(keys.all()) == 0 {
+		return nil, nil, locked(begins, keys)
+	}
+	if key, err = fileKey(b, keys); errors.Is(err, ErrLocked) {
+		return nil, nil, locked(begins, keys)
+	} else if err != nil {
 		return nil, nil, err
 	}
 	inner, err := age.Decrypt(io.NewSectionReader(r, 0, size), key)
@@ -124,20 +144,36 @@ func fileKey(r io.Reader, keys Keys) (age.Identity, error) {
 	if err != nil {
 		return nil, damaged(err, "its age header")
 	}
-	key, err := age.DecryptHeader(header, keys.all...)
+	key, err := age.DecryptHeader(header, keys.all()...)
 	var none *age.NoIdentityMatchError
 	switch {
 	case errors.As(err, &none):
-		return nil, locked()
+		return nil, ErrLocked
 	case err != nil:
 		return nil, damaged(err, "its age header")
 	}
 	return age.NewInjectedFileKeyIdentity(key), nil
 }
 
-func locked() error {
+// scryptStanza follows the magic of a file that is encrypted with a passphrase,
+// which has no other stanza (age-encryption.org/v1, scrypt recipient stanza).
+const scryptStanza = "-> scrypt "
+
+// locked says why no key opens an archive that begins so, and which kind would.
+// Cause Usage.
+func locked(begins []byte, keys Keys) error {
+	byPassphrase := string(begins) == ageMagic+scryptStanza
+	switch {
+	case byPassphrase && keys.passphrase != nil:
+		err := fmt.Errorf("%w: %w", ErrPassphrase, ErrLocked)
+		return fault.Wrap(fault.Usage, err, "open the backup").(*fault.Error).
+			With("give the passphrase that it was encrypted with; capitals and blanks count, but for a line's end")
+	case byPassphrase:
+		return fault.Wrap(fault.Usage, ErrLocked, "open the backup").(*fault.Error).
+			With("it was encrypted with a passphrase: give '--passphrase', or '--passphrase-source'")
+	}
 	return fault.Wrap(fault.Usage, ErrLocked, "open the backup").(*fault.Error).
-		With("give the key with '--identity FILE', or '--passphrase'")
+		With("it was encrypted to a recipient: give the key with '--identity FILE'")
 }
 
 // Recognise tells whether a file begins as an archive does.
