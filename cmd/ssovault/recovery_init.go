@@ -90,6 +90,10 @@ func (o *initOptions) check(a *app, changed func(string) bool) error {
 		return fault.New(fault.Usage, "--generate needs -o FILE for the identity, or --shares N --threshold K")
 	case !split:
 		return nil
+	case !changed("threshold"):
+		return fault.New(fault.Usage, "--shares %d without --threshold: say how many of them bring the identity back, --threshold K", o.shares.Count)
+	case !changed("shares"):
+		return fault.New(fault.Usage, "--threshold %d without --shares: say how many shares there are to be, --shares N", o.shares.Threshold)
 	case o.output != "":
 		return fault.New(fault.Usage, "-o is for an identity that is not split; shares take --share-dir")
 	case o.shareDir == "" && !a.attended():
