@@ -174,6 +174,9 @@ func (a *app) openArchive(ctx context.Context, args []string, k *archiveKeys) (*
 	if err != nil {
 		return nil, err
 	}
+	if err := regular(path); err != nil {
+		return nil, err
+	}
 	file, err := openArchiveFile(path)
 	if err != nil {
 		return nil, err
@@ -198,6 +201,30 @@ func openArchiveFile(path string) (*os.File, error) {
 		return nil, fault.New(fault.Usage, "there is no backup %s", path).With("'ssovault backup list' shows those in BASE/backups")
 	}
 	return file, err
+}
+
+// regular refuses what no backup can be read from; what is missing is for whoever
+// opens it. Cause Usage.
+func regular(path string) error {
+	if path == "-" {
+		return fault.New(fault.Usage, "a backup is read at several places at once: give a file, not -")
+	}
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil
+	}
+	const several = "a backup is read at several places at once, so it must be a file"
+	switch mode := info.Mode(); {
+	case mode.IsRegular():
+		return nil
+	case mode.IsDir():
+		return fault.New(fault.Usage, "%s is a folder; name a backup in it", path).With("'ssovault backup list' shows those in BASE/backups")
+	case mode&fs.ModeSymlink != 0:
+		return fault.New(fault.Usage, "%s is a link; name the backup itself", path).With(several)
+	case mode&fs.ModeNamedPipe != 0:
+		return fault.New(fault.Usage, "%s is a pipe", path).With(several + ": write what comes out of it into one first")
+	}
+	return fault.New(fault.Usage, "%s is a device or a socket", path).With(several)
 }
 
 // archivePath is the archive that is meant.

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -460,6 +461,35 @@ func TestBackupNames(t *testing.T) {
 		if o := c.run("backup", "--plaintext", row.path); o.code != 2 || !strings.Contains(o.stderr, row.text) {
 			t.Errorf("%s: exit %d\n%s", row.path, o.code, o.stderr)
 		}
+	}
+	if o := c.run("backup", "--plaintext", "-"); o.code != 2 || !strings.Contains(o.stderr, "give a file, not -") {
+		t.Errorf("-: exit %d\n%s", o.code, o.stderr)
+	}
+	pipe, link := filepath.Join(c.in, "pipe"), filepath.Join(c.in, "newest")
+	if err := errors.Join(syscall.Mkfifo(pipe, 0o600), os.Symlink(c.backup(), link)); err != nil {
+		t.Fatal(err)
+	}
+	for path, says := range map[string]string{
+		"-": "give a file, not -", c.in: "is a folder; name a backup in it", pipe: "is a pipe", "/dev/null": "is a device",
+		link: "is a link; name the backup itself", "/dev/stdin": "is a link",
+	} {
+		for _, args := range [][]string{{"backup", "verify", path}, {"backup", "drill", path}, {"restore", path}} {
+			if o := c.run(args...); o.code != 2 || !strings.Contains(o.stderr, says) || strings.Contains(o.stderr, "hsmusers") {
+				t.Errorf("%v: exit %d\n%s", args, o.code, o.stderr)
+			}
+		}
+	}
+	if err := os.Rename(c.data(""), c.base+"/elsewhere"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("elsewhere", c.data("")); err != nil {
+		t.Fatal(err)
+	}
+	if o := c.run("backup", "--plaintext"); o.code != 30 || !strings.Contains(o.stderr, "is a link") || strings.Contains(o.stderr, "hsmusers") {
+		t.Errorf("data/ is a link: exit %d\n%s", o.code, o.stderr)
+	}
+	if err := errors.Join(os.Remove(c.data("")), os.Rename(c.base+"/elsewhere", c.data(""))); err != nil {
+		t.Fatal(err)
 	}
 	if err := os.Symlink("users.sql", c.data("link")); err != nil {
 		t.Fatal(err)

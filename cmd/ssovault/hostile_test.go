@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -143,6 +144,26 @@ func TestHostileBase(t *testing.T) {
 	info, err := os.Stat(c.data("shared.encp"))
 	if err != nil || info.Sys().(*syscall.Stat_t).Uid != nobody {
 		t.Errorf("owner of what was made: %v, %v", info, err)
+	}
+	// Where that user may not write, root is told why it may not either.
+	rootOnly := filepath.Join(c.dir, "root-only")
+	if err := os.Mkdir(rootOnly, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	before := c.dataTree()
+	for _, args := range [][]string{
+		{"backup", "--plaintext", rootOnly + "/x"},
+		{"backup", "--plaintext", rootOnly + "/deeper/x"},
+		{"recovery", "init", "--generate", "-o", rootOnly + "/identity.txt"},
+		{"recovery", "init", "--generate", "--shares", "3", "--threshold", "2", "--share-dir", rootOnly},
+	} {
+		o := c.run(args...)
+		if o.code != 30 || !strings.Contains(o.stderr, "ssovault works as nobody, whose folder "+c.base+" is, and nobody may not write to "+rootOnly) || !strings.Contains(o.stderr, "as root") {
+			t.Errorf("%v: exit %d\n%s", args, o.code, o.stderr)
+		}
+	}
+	if left, err := os.ReadDir(rootOnly); err != nil || len(left) > 0 || !maps.Equal(before, c.dataTree()) {
+		t.Errorf("something was written: %v, %v", left, err)
 	}
 }
 
