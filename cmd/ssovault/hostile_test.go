@@ -20,22 +20,34 @@ func TestRollback(t *testing.T) {
 		old[name], _ = os.ReadFile(c.data(name))
 	}
 	c.must("set", "admin_port=9999")
-	for name, b := range old {
-		if err := os.WriteFile(c.data(name), b, 0o600); err != nil {
-			t.Fatal(err)
+	putBack := func() {
+		for name, b := range old {
+			if err := os.WriteFile(c.data(name), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
+	putBack()
 	o := c.run("get", "admin_port")
 	if o.code != 0 || o.stdout != "8080\n" || !strings.Contains(o.stderr, "warning: the files are generation 1, the HSM remembers 2") {
 		t.Errorf("%+v", o)
 	}
 	c.setSKS("rollback", "refuse")
 	c.wantFailure(27, "27", "ssovault accept", "unseal")
-	c.must("accept")
+	if out := c.must("accept", "--json"); !strings.Contains(out, `"accepted": true`) || !strings.Contains(out, `"from_generation": 1`) || !strings.Contains(out, `"remembered_generation": 2`) || !strings.Contains(out, `"generation": 3`) {
+		t.Error(out)
+	}
+	putBack()
+	if out := c.must("accept"); !strings.HasPrefix(out, "accepted: instance ") || !strings.Contains(out, "generation 1, is now generation 4, the newest that the HSM remembers (it was 3)\n") {
+		t.Error(out)
+	}
+	if out := c.must("accept"); !strings.HasPrefix(out, "nothing to accept: instance ") || !strings.Contains(out, "generation 4 is the newest") {
+		t.Error(out)
+	}
 	if o := c.run("get", "admin_port"); o.code != 0 || o.stdout != "8080\n" || o.stderr != "" {
 		t.Errorf("after accept: %+v", o)
 	}
-	if status := c.must("status", "--json"); !strings.Contains(status, `"generation": 3`) {
+	if status := c.must("status", "--json"); !strings.Contains(status, `"generation": 4`) {
 		t.Error(status)
 	}
 }
