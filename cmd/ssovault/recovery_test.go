@@ -85,7 +85,7 @@ func TestRecoveryAfterTheTokenIsGone(t *testing.T) {
 	if o := s.run("doctor"); o.code != 0 || !strings.Contains(o.stdout, "ok    recovery      whoever holds the identity of age1") {
 		t.Errorf("exit %d\n%s", o.code, o.stdout)
 	}
-	if status := s.must("status"); !strings.Contains(status, "data.before-recovery-") || !strings.Contains(status, "without the HSM; of the present save") {
+	if status := s.must("status"); !strings.Contains(status, "data.before-recovery-") || !strings.Contains(status, "can open the settings without the HSM; data/recovery.age is of the present save") {
 		t.Error(status)
 	}
 	if objects := s.fresh.Snapshot(t); strings.Count(objects, "secret-key") != 1 || strings.Count(objects, "certificate") != 1 {
