@@ -13,10 +13,13 @@ import (
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		err := check(cmd, args)
-		if err == nil || !counted(err) || cmd.HasSubCommands() {
+		if err == nil || !counted(err) {
 			return usage(cmd, err)
 		}
 		wanted, optional := positional(cmd.Use)
+		if cmd.HasSubCommands() && len(wanted)+optional == 0 {
+			return usage(cmd, err) // a command below it that is not there
+		}
 		meant := "it is meant as: ssovault " + strings.TrimPrefix(strings.TrimSuffix(cmd.CommandPath(), cmd.Name()), "ssovault ") + cmd.Use
 		switch {
 		case len(args) < len(wanted):

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 
@@ -93,9 +92,15 @@ func (k *Keys) SetPassphrase(p secret.Value) error {
 // was given opens it.
 var ErrLocked = errors.New("the backup is encrypted, and no key that was given opens it")
 
-// ErrPassphrase is what Open wraps beside ErrLocked when the archive is encrypted
-// with another passphrase than the one that was given.
-var ErrPassphrase = errors.New("the passphrase is wrong")
+// ErrPassphrase is what Open wraps when the archive is encrypted with another
+// passphrase than the one that was given. It is an ErrLocked.
+var ErrPassphrase error = wrongPassphrase{}
+
+type wrongPassphrase struct{}
+
+func (wrongPassphrase) Error() string { return "the passphrase is wrong" }
+
+func (wrongPassphrase) Is(target error) bool { return target == ErrLocked }
 
 // peekBuffer is small: what is large is read to where it stays.
 const peekBuffer = 4 << 10
@@ -165,9 +170,8 @@ func locked(begins []byte, keys Keys) error {
 	byPassphrase := string(begins) == ageMagic+scryptStanza
 	switch {
 	case byPassphrase && keys.passphrase != nil:
-		err := fmt.Errorf("%w: %w", ErrPassphrase, ErrLocked)
-		return fault.Wrap(fault.Usage, err, "open the backup").(*fault.Error).
-			With("give the passphrase that it was encrypted with; capitals and blanks count, but for a line's end")
+		return fault.Wrap(fault.Usage, ErrPassphrase, "open the backup").(*fault.Error).
+			With("give the passphrase that it was encrypted with; capitals and blanks count")
 	case byPassphrase:
 		return fault.Wrap(fault.Usage, ErrLocked, "open the backup").(*fault.Error).
 			With("it was encrypted with a passphrase: give '--passphrase', or '--passphrase-source'")
