@@ -128,10 +128,6 @@ else. docs/operating.md explains each with its remedy.`
 	c.Args = usageArgs(c.Args)
 }
 
-func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error { return usage(cmd, check(cmd, args)) }
-}
-
 // usage gives what cobra refuses its cause and its command.
 func usage(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError

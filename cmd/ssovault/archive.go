@@ -32,16 +32,31 @@ func (p *passphrase) flags(c *cobra.Command, what string) {
 // given tells whether a passphrase is meant.
 func (p *passphrase) given() bool { return p.ask || p.source != "" }
 
-// read reads the passphrase; twice where a person types a new one.
-func (p *passphrase) read(ctx context.Context, a *app, fresh bool) (secret.Value, error) {
-	src := pin.Source{Kind: pin.KindPrompt}
-	if p.source != "" {
-		var err error
-		if src, err = pin.ParseSource(p.source); err != nil {
-			return secret.Value{}, fault.Wrap(fault.Usage, err, "--passphrase-source")
-		}
+// from is the source that is meant. Cause Usage.
+func (p *passphrase) from() (pin.Source, error) {
+	if p.source == "" {
+		return pin.Source{Kind: pin.KindPrompt}, nil
 	}
+	src, err := pin.ParseSource(p.source)
+	return src, fault.Wrap(fault.Usage, err, "--passphrase-source")
+}
+
+// typed tells whether a person types it.
+func (p *passphrase) typed() bool {
+	src, err := p.from()
+	return p.given() && err == nil && src.Attended()
+}
+
+// wordPassphrase is what advice calls a passphrase.
+const wordPassphrase = "passphrase"
+
+// read reads the passphrase; twice where a person types a new one. Cause Usage
+// for a source that gives none: it has nothing to do with the PIN of the HSM.
+func (p *passphrase) read(ctx context.Context, a *app, question string, fresh bool) (secret.Value, error) {
+	src, err := p.from()
 	switch {
+	case err != nil:
+		return secret.Value{}, err
 	case src == pin.Default:
 		return secret.Value{}, fault.New(fault.Usage, "--passphrase-source file names no path; the PIN of the HSM is no passphrase").With("--passphrase-source file:PATH")
 	case src.Kind == pin.KindEnv:
@@ -50,8 +65,16 @@ func (p *passphrase) read(ctx context.Context, a *app, fresh bool) (secret.Value
 		}
 	}
 	r := a.pins(vault.Layout{}, os.Geteuid())
-	v, err := r.Read(ctx, src, "Passphrase of the backup")
-	if err != nil || !fresh || !src.Attended() {
+	r.What = wordPassphrase
+	v, err := r.Read(ctx, src, question)
+	switch {
+	case fault.Of(err) == fault.PINUnavailable && src.Attended():
+		return v, (&fault.Error{Op: "the passphrase of the backup", Cause: fault.Usage, Err: err}).
+			With("type one at a terminal, or say where it comes from: --passphrase-source file:PATH")
+	case fault.Of(err) == fault.PINUnavailable:
+		return v, (&fault.Error{Op: "the passphrase of the backup", Cause: fault.Usage, Err: err}).
+			With("look at the source that --passphrase-source names: it is absent, empty or fails")
+	case err != nil || !fresh || !src.Attended():
 		return v, err
 	}
 	again, err := r.Read(ctx, src, "Passphrase again")
@@ -85,12 +108,7 @@ const maxIdentities = 1 << 20
 // folder: an identity may be root's alone.
 func (k *archiveKeys) read(ctx context.Context, a *app) (keys backup.Keys, err error) {
 	if k.passphrase.given() {
-		p, err := k.passphrase.read(ctx, a, false)
-		if err != nil {
-			return keys, err
-		}
-		defer p.Wipe()
-		if err := keys.AddPassphrase(p); err != nil {
+		if err := k.ask(ctx, a, "Passphrase of the backup", &keys); err != nil {
 			return keys, err
 		}
 	}
@@ -105,6 +123,32 @@ func (k *archiveKeys) read(ctx context.Context, a *app) (keys backup.Keys, err e
 		}
 	}
 	return keys, nil
+}
+
+// ask reads the passphrase into keys, in the place of one that was there.
+func (k *archiveKeys) ask(ctx context.Context, a *app, question string, keys *backup.Keys) error {
+	p, err := k.passphrase.read(ctx, a, question, false)
+	if err != nil {
+		return err
+	}
+	defer p.Wipe()
+	return keys.SetPassphrase(p)
+}
+
+// maxPassphrases is how often a passphrase may be typed.
+const maxPassphrases = 3
+
+// openWith opens an archive. A wrong passphrase that was typed is asked for again.
+func (k *archiveKeys) openWith(ctx context.Context, a *app, file *os.File, keys backup.Keys) (*backup.Archive, error) {
+	for n := 1; ; n++ {
+		archive, err := backup.OpenFile(file, keys)
+		if n == maxPassphrases || !errors.Is(err, backup.ErrPassphrase) || !k.passphrase.typed() {
+			return archive, err
+		}
+		if err := k.ask(ctx, a, "This passphrase does not open it. Passphrase of the backup", &keys); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // opened is an archive that a command works on.
@@ -130,11 +174,14 @@ func (a *app) openArchive(ctx context.Context, args []string, k *archiveKeys) (*
 	if err != nil {
 		return nil, err
 	}
+	if err := regular(path); err != nil {
+		return nil, err
+	}
 	file, err := openArchiveFile(path)
 	if err != nil {
 		return nil, err
 	}
-	archive, err := backup.OpenFile(file, keys)
+	archive, err := k.openWith(ctx, a, file, keys)
 	if err != nil {
 		file.Close()
 		return nil, fault.Wrap(fault.Unclassified, err, "%s", path)
@@ -154,6 +201,30 @@ func openArchiveFile(path string) (*os.File, error) {
 		return nil, fault.New(fault.Usage, "there is no backup %s", path).With("'ssovault backup list' shows those in BASE/backups")
 	}
 	return file, err
+}
+
+// regular refuses what no backup can be read from; what is missing is for whoever
+// opens it. Cause Usage.
+func regular(path string) error {
+	if path == "-" {
+		return fault.New(fault.Usage, "a backup is read at several places at once: give a file, not -")
+	}
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil
+	}
+	const several = "a backup is read at several places at once, so it must be a file"
+	switch mode := info.Mode(); {
+	case mode.IsRegular():
+		return nil
+	case mode.IsDir():
+		return fault.New(fault.Usage, "%s is a folder; name a backup in it", path).With("'ssovault backup list' shows those in BASE/backups")
+	case mode&fs.ModeSymlink != 0:
+		return fault.New(fault.Usage, "%s is a link; name the backup itself", path).With(several)
+	case mode&fs.ModeNamedPipe != 0:
+		return fault.New(fault.Usage, "%s is a pipe", path).With(several + ": write what comes out of it into one first")
+	}
+	return fault.New(fault.Usage, "%s is a device or a socket", path).With(several)
 }
 
 // archivePath is the archive that is meant.

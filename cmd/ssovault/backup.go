@@ -37,6 +37,9 @@ no password, is backed up only encrypted (--encrypt-to, --passphrase) or with
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
+			if len(args) > 0 && args[0] == "-" {
+				return fault.New(fault.Usage, "an archive is written beside its name and renamed when it is whole: give a file, not -")
+			}
 			to, err := recipients(ctx, a, o.to, &o.passphrase)
 			if err != nil {
 				return err
@@ -46,6 +49,11 @@ no password, is backed up only encrypted (--encrypt-to, --passphrase) or with
 				return err
 			}
 			f.Close() // each attempt takes the lock itself, for as long as it needs it
+			if len(args) > 0 {
+				if err := mayWrite(f, args[0]); err != nil {
+					return err
+				}
+			}
 			saveMemory()
 			report, done := a.progress("backup")
 			creation := backup.Creation{
@@ -122,7 +130,7 @@ func recipients(ctx context.Context, a *app, to []string, p *passphrase) (r back
 	if !p.given() {
 		return r, nil
 	}
-	v, err := p.read(ctx, a, true)
+	v, err := p.read(ctx, a, "Passphrase of the backup", true)
 	if err != nil {
 		return r, err
 	}

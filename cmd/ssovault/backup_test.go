@@ -3,12 +3,14 @@ package main
 import (
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"filippo.io/age"
@@ -344,17 +346,20 @@ func TestBackupOfOpenSecrets(t *testing.T) {
 			t.Fatalf("%s: exit %d\n%s", mode, o.code, o.stderr)
 		}
 		before := c.dataTree()
-		for _, row := range []struct{ make, open []string }{
-			{[]string{"--plaintext"}, nil},
-			{[]string{"--encrypt-to", identity.Recipient().String()}, []string{"--identity", key}},
-			{[]string{"--passphrase-source", "file:" + pass}, []string{"--passphrase-source", "file:" + pass}},
+		for _, row := range []struct {
+			make, open []string
+			wants      string // of whoever brings no key
+		}{
+			{[]string{"--plaintext"}, nil, ""},
+			{[]string{"--encrypt-to", identity.Recipient().String()}, []string{"--identity", key}, "--identity"},
+			{[]string{"--passphrase-source", "file:" + pass}, []string{"--passphrase-source", "file:" + pass}, "give '--passphrase'"},
 		} {
 			archive := strings.TrimSpace(c.must(append([]string{"backup"}, row.make...)...))
 			if row.open != nil {
 				if !strings.HasSuffix(archive, ".tar.zst.age") {
 					t.Error(archive)
 				}
-				if o := c.run("backup", "verify", archive); o.code != 2 || !strings.Contains(o.stderr, "--identity") {
+				if o := c.run("backup", "verify", archive); o.code != 2 || !strings.Contains(o.stderr, row.wants) {
 					t.Errorf("without the key: exit %d\n%s", o.code, o.stderr)
 				}
 				if b, err := os.ReadFile(archive); err != nil || strings.Contains(string(b), "sso_domain") {
@@ -385,6 +390,65 @@ func TestBackupOfOpenSecrets(t *testing.T) {
 	}
 }
 
+// A passphrase is no PIN: what is wrong with it, or with its source, is said of it.
+func TestPassphraseOfABackup(t *testing.T) {
+	c := newConnector(t)
+	c.configure()
+	right, wrong := c.bring("right", []byte("correct horse\n")), c.bring("wrong", []byte("correct hose\n"))
+	empty, open := c.bring("empty", nil), c.bring("open", []byte("correct horse\n"))
+	if err := os.Chmod(open, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	archive := c.backup("--passphrase-source", "file:"+right)
+	identity, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"backup"}, {"restore", archive}, {"backup", "verify", archive}, {"backup", "drill", archive}} {
+		for _, row := range []struct {
+			flags []string
+			exit  int
+			says  string
+		}{
+			{[]string{"--passphrase"}, 2, "the passphrase of the backup: "},
+			{[]string{"--passphrase-source", "file:" + c.in + "/none"}, 2, "look at the source that --passphrase-source names"},
+			{[]string{"--passphrase-source", "file:" + empty}, 2, "look at the source that --passphrase-source names"},
+			{[]string{"--passphrase-source", "file:" + open}, 30, "then change the passphrase"},
+		} {
+			cmd := c.command(append(args, row.flags...)...)
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal
+			o := execute(t, cmd)
+			if o.code != row.exit || !strings.Contains(o.stderr, row.says) || strings.Contains(o.stderr, "PIN") {
+				t.Errorf("%v %v: exit %d\n%s", args, row.flags, o.code, o.stderr)
+			}
+		}
+	}
+	for _, args := range [][]string{
+		{"--passphrase-source", "file:" + wrong},
+		{"--passphrase-source", "file:" + wrong, "--identity", c.bring("age.key", []byte(identity.String()+"\n"))},
+	} {
+		if o := c.run(append([]string{"backup", "verify", archive}, args...)...); o.code != 2 || !strings.Contains(o.stderr, "the passphrase is wrong") {
+			t.Errorf("%v: exit %d\n%s", args, o.code, o.stderr)
+		}
+	}
+	// To a recipient: no passphrase would do.
+	other := c.backup("--encrypt-to", identity.Recipient().String(), filepath.Join(c.in, "other.age"))
+	if o := c.run("backup", "verify", "--passphrase-source", "file:"+right, other); o.code != 2 || strings.Contains(o.stderr, "wrong") || !strings.Contains(o.stderr, "--identity") {
+		t.Errorf("exit %d\n%s", o.code, o.stderr)
+	}
+	// Typed, it may be wrong twice.
+	for slips, want := range map[int]int{2: 0, 3: 2} {
+		var answers []string
+		for range slips {
+			answers = append(answers, "nonsense")
+		}
+		shown, code := c.onTerminal(append(answers, "correct horse"), "never", "", "backup", "verify", "--passphrase", archive)
+		if code != want || strings.Count(shown, "Passphrase of the backup: ") != min(slips+1, 3) || strings.Contains(shown, "nonsense") {
+			t.Errorf("after %d: exit %d\n%s", slips, code, shown)
+		}
+	}
+}
+
 func TestBackupNames(t *testing.T) {
 	c := newConnector(t)
 	c.configure()
@@ -397,6 +461,35 @@ func TestBackupNames(t *testing.T) {
 		if o := c.run("backup", "--plaintext", row.path); o.code != 2 || !strings.Contains(o.stderr, row.text) {
 			t.Errorf("%s: exit %d\n%s", row.path, o.code, o.stderr)
 		}
+	}
+	if o := c.run("backup", "--plaintext", "-"); o.code != 2 || !strings.Contains(o.stderr, "give a file, not -") {
+		t.Errorf("-: exit %d\n%s", o.code, o.stderr)
+	}
+	pipe, link := filepath.Join(c.in, "pipe"), filepath.Join(c.in, "newest")
+	if err := errors.Join(syscall.Mkfifo(pipe, 0o600), os.Symlink(c.backup(), link)); err != nil {
+		t.Fatal(err)
+	}
+	for path, says := range map[string]string{
+		"-": "give a file, not -", c.in: "is a folder; name a backup in it", pipe: "is a pipe", "/dev/null": "is a device",
+		link: "is a link; name the backup itself", "/dev/stdin": "is a link",
+	} {
+		for _, args := range [][]string{{"backup", "verify", path}, {"backup", "drill", path}, {"restore", path}} {
+			if o := c.run(args...); o.code != 2 || !strings.Contains(o.stderr, says) || strings.Contains(o.stderr, "hsmusers") {
+				t.Errorf("%v: exit %d\n%s", args, o.code, o.stderr)
+			}
+		}
+	}
+	if err := os.Rename(c.data(""), c.base+"/elsewhere"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("elsewhere", c.data("")); err != nil {
+		t.Fatal(err)
+	}
+	if o := c.run("backup", "--plaintext"); o.code != 30 || !strings.Contains(o.stderr, "is a link") || strings.Contains(o.stderr, "hsmusers") {
+		t.Errorf("data/ is a link: exit %d\n%s", o.code, o.stderr)
+	}
+	if err := errors.Join(os.Remove(c.data("")), os.Rename(c.base+"/elsewhere", c.data(""))); err != nil {
+		t.Fatal(err)
 	}
 	if err := os.Symlink("users.sql", c.data("link")); err != nil {
 		t.Fatal(err)

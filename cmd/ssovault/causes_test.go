@@ -312,6 +312,31 @@ func TestDiskFull(t *testing.T) {
 	c.must("set", "admin_port=9999")
 }
 
+// A mount point of its own is full while BASE is not.
+func TestDiskOfDataFull(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Fatal("mounting a small tmpfs needs root")
+	}
+	c := newConnector(t)
+	if err := os.Mkdir(c.data(""), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", c.data(""), "tmpfs", 0, "size=1500k,mode=0700"); err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Unmount(c.data(""), syscall.MNT_DETACH)
+	c.configure()
+	if o := c.run("doctor"); o.code != 0 || !strings.Contains(o.stdout, " MiB free for "+c.base+", logs/, run/\n") || !strings.Contains(o.stdout, "1 MiB free for data/\n") {
+		t.Errorf("exit %d\n%s", o.code, o.stdout)
+	}
+	if err := os.WriteFile(c.data("cache.sql"), make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if o := c.run("doctor"); o.code != 14 || !strings.Contains(o.stdout, "0 MiB free for data/") {
+		t.Errorf("exit %d\n%s", o.code, o.stdout)
+	}
+}
+
 func TestTokenWithoutGCM(t *testing.T) {
 	c := newConnector(t)
 	token := p11test.Opencryptoki(t)

@@ -116,7 +116,7 @@ func TestSet(t *testing.T) {
 		{[]string{"set", "ssl_file=/no/such/file"}, "no such file"},
 		{[]string{"set", "ssl_file=" + c.in + "/idp.xml"}, "key store"},
 		{[]string{"set", "saml_file=" + c.in + "/tls.pem"}, "metadata"},
-		{[]string{"set"}, "requires at least 1 arg"},
+		{[]string{"set"}, "set: KEY=VALUE is missing"},
 		{[]string{"unset", "sso_domain"}, "needs it"},
 		{[]string{"unset", "instance_number"}, "needs it"},
 		{[]string{"unset", "no.such"}, "no setting"},

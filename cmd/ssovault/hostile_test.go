@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,22 +20,34 @@ func TestRollback(t *testing.T) {
 		old[name], _ = os.ReadFile(c.data(name))
 	}
 	c.must("set", "admin_port=9999")
-	for name, b := range old {
-		if err := os.WriteFile(c.data(name), b, 0o600); err != nil {
-			t.Fatal(err)
+	putBack := func() {
+		for name, b := range old {
+			if err := os.WriteFile(c.data(name), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
+	putBack()
 	o := c.run("get", "admin_port")
 	if o.code != 0 || o.stdout != "8080\n" || !strings.Contains(o.stderr, "warning: the files are generation 1, the HSM remembers 2") {
 		t.Errorf("%+v", o)
 	}
 	c.setSKS("rollback", "refuse")
 	c.wantFailure(27, "27", "ssovault accept", "unseal")
-	c.must("accept")
+	if out := c.must("accept", "--json"); !strings.Contains(out, `"accepted": true`) || !strings.Contains(out, `"from_generation": 1`) || !strings.Contains(out, `"remembered_generation": 2`) || !strings.Contains(out, `"generation": 3`) {
+		t.Error(out)
+	}
+	putBack()
+	if out := c.must("accept"); !strings.HasPrefix(out, "accepted: instance ") || !strings.Contains(out, "generation 1, is now generation 4, the newest that the HSM remembers (it was 3)\n") {
+		t.Error(out)
+	}
+	if out := c.must("accept"); !strings.HasPrefix(out, "nothing to accept: instance ") || !strings.Contains(out, "generation 4 is the newest") {
+		t.Error(out)
+	}
 	if o := c.run("get", "admin_port"); o.code != 0 || o.stdout != "8080\n" || o.stderr != "" {
 		t.Errorf("after accept: %+v", o)
 	}
-	if status := c.must("status", "--json"); !strings.Contains(status, `"generation": 3`) {
+	if status := c.must("status", "--json"); !strings.Contains(status, `"generation": 4`) {
 		t.Error(status)
 	}
 }
@@ -143,6 +156,26 @@ func TestHostileBase(t *testing.T) {
 	info, err := os.Stat(c.data("shared.encp"))
 	if err != nil || info.Sys().(*syscall.Stat_t).Uid != nobody {
 		t.Errorf("owner of what was made: %v, %v", info, err)
+	}
+	// Where that user may not write, root is told why it may not either.
+	rootOnly := filepath.Join(c.dir, "root-only")
+	if err := os.Mkdir(rootOnly, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	before := c.dataTree()
+	for _, args := range [][]string{
+		{"backup", "--plaintext", rootOnly + "/x"},
+		{"backup", "--plaintext", rootOnly + "/deeper/x"},
+		{"recovery", "init", "--generate", "-o", rootOnly + "/identity.txt"},
+		{"recovery", "init", "--generate", "--shares", "3", "--threshold", "2", "--share-dir", rootOnly},
+	} {
+		o := c.run(args...)
+		if o.code != 30 || !strings.Contains(o.stderr, "ssovault works as nobody, whose folder "+c.base+" is, and nobody may not write to "+rootOnly) || !strings.Contains(o.stderr, "as root") {
+			t.Errorf("%v: exit %d\n%s", args, o.code, o.stderr)
+		}
+	}
+	if left, err := os.ReadDir(rootOnly); err != nil || len(left) > 0 || !maps.Equal(before, c.dataTree()) {
+		t.Errorf("something was written: %v, %v", left, err)
 	}
 }
 

@@ -90,7 +90,7 @@ func (r recoveryReport) fileSays() string {
 		vault.RecoveryOther:   "damaged or not of this save: the next save writes it anew",
 		vault.RecoveryMissing: "missing: the next save writes it anew",
 		vault.RecoveryUnknown: "there: 'ssovault recovery open' brings the settings back",
-		vault.RecoveryThere:   "there; in the clear nothing says of which save it is",
+		vault.RecoveryThere:   "there; of which save it is cannot be told while the settings are in the clear",
 	}[r.File]
 }
 

@@ -90,6 +90,10 @@ func (o *initOptions) check(a *app, changed func(string) bool) error {
 		return fault.New(fault.Usage, "--generate needs -o FILE for the identity, or --shares N --threshold K")
 	case !split:
 		return nil
+	case !changed("threshold"):
+		return fault.New(fault.Usage, "--shares %d without --threshold: say how many of them bring the identity back, --threshold K", o.shares.Count)
+	case !changed("shares"):
+		return fault.New(fault.Usage, "--threshold %d without --shares: say how many shares there are to be, --shares N", o.shares.Threshold)
 	case o.output != "":
 		return fault.New(fault.Usage, "-o is for an identity that is not split; shares take --share-dir")
 	case o.shareDir == "" && !a.attended():
@@ -105,7 +109,14 @@ func (o *initOptions) check(a *app, changed func(string) bool) error {
 func (a *app) recoveryInit(ctx context.Context, o initOptions) error {
 	var instance string
 	var present *recovery.Public
-	err := a.view(ctx, access{}, func(s *session, set vault.Settings) error {
+	f, err := a.find()
+	if err == nil {
+		err = o.mayWrite(f)
+	}
+	if err != nil {
+		return err
+	}
+	err = a.view(ctx, access{}, func(s *session, set vault.Settings) error {
 		instance = set.InstanceNumber()
 		setup, err := recovery.Read(set.Instance)
 		if setup != nil {
@@ -181,6 +192,18 @@ func (o *initOptions) newSetup() (s recovery.Setup, key secret.Value, err error)
 		s.Recipient, err = recovery.RecipientOf(key)
 	}
 	return s, key, err
+}
+
+// mayWrite makes sure that there is somewhere to write to, before anybody is asked
+// anything. Cause NotPermitted.
+func (o *initOptions) mayWrite(f *vault.Folder) error {
+	switch {
+	case o.output != "":
+		return mayWrite(f, o.output)
+	case o.shareDir != "":
+		return mayWrite(f, filepath.Join(o.shareDir, "share"))
+	}
+	return nil
 }
 
 // papers are what is written for people outside: nothing for a recipient's.

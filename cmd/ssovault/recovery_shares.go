@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"strings"
 
 	"ssovault/internal/fault"
 	"ssovault/internal/recovery"
@@ -72,8 +71,8 @@ func (a *app) pipedShares(ctx context.Context, all []recovery.Named) ([]recovery
 	n := 1
 	name := func() string { return fmt.Sprintf("share %d of standard input", n) }
 	for line := range bytes.Lines(text) {
-		line := strings.TrimSpace(strings.TrimPrefix(string(line), recovery.ByteOrderMark))
-		if line == "" || strings.HasPrefix(line, "ssovault") || strings.Contains(line, ":") {
+		line, typed := recovery.Bare(string(line))
+		if !typed {
 			continue // the words above the lines
 		}
 		if err := t.Add(line); err != nil {

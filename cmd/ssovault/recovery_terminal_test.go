@@ -53,9 +53,16 @@ func TestRecoveryAtTheTerminal(t *testing.T) {
 	}
 	bare := s.bring("bare.txt", []byte(afterText(t, string(identity), "\n# ssovault signer: ")[65:]))
 	signer := afterText(t, string(identity), "# ssovault signer: ")[:64]
-	for answer, want := range map[string]int{signer: 0, strings.Replace(signer, signer[:4], "AAAA", 1): 26, "no": 2} {
-		if shown, code := s.onTerminal([]string{answer}, "never", "", "recovery", "open", "--dry-run", "--in-the-clear", "--identity", bare); code != want || !strings.Contains(shown, signer) {
-			t.Errorf("%q: exit %d, want %d\n%s", answer, code, want, shown)
+	other := strings.Replace(signer, signer[:4], "AAAA", 1)
+	for _, row := range []struct {
+		answers []string
+		exit    int
+	}{{[]string{signer}, 0}, {[]string{"no", other, signer}, 0}, {[]string{"no", signer, other}, 0}, {[]string{other, "no", other}, 26}, {[]string{other, other, "no"}, 2}} {
+		shown, code := s.onTerminal(row.answers, "never", "", "recovery", "open", "--dry-run", "--in-the-clear", "--identity", bare)
+		asked := "Type the signer that you have kept: "
+		before := shown[:strings.LastIndex(shown, asked)+len(asked)]
+		if code != row.exit || strings.Contains(strings.ReplaceAll(before, "kept: "+signer, ""), signer) {
+			t.Errorf("%q: exit %d, want %d\n%s", row.answers, code, row.exit, shown)
 		}
 	}
 	// Ctrl-C at a share leaves everything as it is, and nothing on the screen.

@@ -86,7 +86,7 @@ func TestRecoveryAfterTheTokenIsGone(t *testing.T) {
 	if o := s.run("doctor"); o.code != 0 || !strings.Contains(o.stdout, "ok    recovery      whoever holds the identity of age1") {
 		t.Errorf("exit %d\n%s", o.code, o.stdout)
 	}
-	if status := s.must("status"); !strings.Contains(status, "data.before-recovery-") || !strings.Contains(status, "without the HSM; of the present save") {
+	if status := s.must("status"); !strings.Contains(status, "data.before-recovery-") || !strings.Contains(status, "can open the settings without the HSM; data/recovery.age is of the present save") {
 		t.Error(status)
 	}
 	if objects := s.fresh.Snapshot(t); strings.Count(objects, "secret-key") != 1 || strings.Count(objects, "certificate") != 1 {
@@ -152,23 +152,25 @@ func TestRecoveryByShares(t *testing.T) {
 		exit  int
 		says  []string
 	}{
-		"1 and 2":         {byShares(mine[0], mine[1]), "", 0, nil},
-		"3 and 1":         {byShares(mine[2], mine[0]), "", 0, nil},
-		"all":             {byShares(mine...), "", 0, nil},
-		"piped":           {byShares("-"), text(mine[0]) + text(mine[2]), 0, nil},
-		"file and pipe":   {byShares("-", mine[1]), text(mine[0]), 0, nil},
-		"one":             {byShares(mine[1]), "", 2, []string{"2 of 3 shares are needed, 1 was given"}},
-		"one twice":       {byShares(mine[1], mine[1]), "", 2, []string{"are the same share (2 of 3)"}},
-		"another set's":   {byShares(mine[0], older[1]), "", 2, []string{mine[0], older[1]}},
-		"an older set":    {byShares(older...), "", 2, []string{"these shares do not open the recovery file: they are of the set " + shareSet(older[0]) + ", and data/ of the set " + shareSet(mine[0])}},
-		"a changed word":  {byShares(mine[0], word), "", 26, []string{word, "its words"}},
-		"a wrong letter":  {byShares(mine[0], letter), "", 26, []string{letter, "line 5", "hint: leave this share out if enough others are there, or correct the line"}},
-		"a mark before":   {byShares(mine[0], s.bring("bom.txt", []byte("\uFEFF"+text(mine[1])))), "", 0, nil},
-		"marks in a pipe": {byShares("-"), "\uFEFF" + text(mine[0]) + "\uFEFF" + text(mine[2]), 0, nil},
-		"no such file":    {byShares(mine[0], s.in+"/none"), "", 2, []string{s.in + "/none"}},
-		"no share":        {byShares(mine[0], s.in+"/answers"), "", 28, []string{s.in + "/answers", "no share"}},
-		"an end too soon": {byShares("-"), text(mine[0])[:420], 2, []string{"share 1 of standard input"}},
-		"a slip":          {byShares("-"), text(letter), 2, []string{"share 1 of standard input", "line 5", "hint: leave this share out"}},
+		"1 and 2":              {byShares(mine[0], mine[1]), "", 0, nil},
+		"3 and 1":              {byShares(mine[2], mine[0]), "", 0, nil},
+		"all":                  {byShares(mine...), "", 0, nil},
+		"piped":                {byShares("-"), text(mine[0]) + text(mine[2]), 0, nil},
+		"file and pipe":        {byShares("-", mine[1]), text(mine[0]), 0, nil},
+		"one":                  {byShares(mine[1]), "", 2, []string{"2 of 3 shares are needed, 1 was given"}},
+		"one twice":            {byShares(mine[1], mine[1]), "", 2, []string{"are the same share (2 of 3)"}},
+		"another set's":        {byShares(mine[0], older[1]), "", 2, []string{mine[0], older[1]}},
+		"an older set":         {byShares(older...), "", 2, []string{"these shares do not open the recovery file: they are of the set " + shareSet(older[0]) + ", and data/ of the set " + shareSet(mine[0])}},
+		"a changed word":       {byShares(mine[0], word), "", 26, []string{word, "its words"}},
+		"a wrong letter":       {byShares(mine[0], letter), "", 26, []string{letter, "line 5", "hint: leave this share out if enough others are there, or correct the line"}},
+		"a mark before":        {byShares(mine[0], s.bring("bom.txt", []byte("\uFEFF"+text(mine[1])))), "", 0, nil},
+		"CRLF, cut at the end": {byShares(mine[0], s.bring("crlf.txt", []byte(strings.ReplaceAll(strings.TrimSuffix(text(mine[1]), "\n"), "\n", "\r\n")))), "", 0, nil},
+		"eight lines alone":    {byShares(mine[0], s.bring("eight.txt", []byte(afterText(t, text(mine[1]), "\n\n")))), "", 0, nil},
+		"marks in a pipe":      {byShares("-"), "\uFEFF" + text(mine[0]) + "\uFEFF" + text(mine[2]), 0, nil},
+		"no such file":         {byShares(mine[0], s.in+"/none"), "", 2, []string{s.in + "/none"}},
+		"no share":             {byShares(mine[0], s.in+"/answers"), "", 28, []string{s.in + "/answers", "no share"}},
+		"an end too soon":      {byShares("-"), text(mine[0])[:420], 2, []string{"share 1 of standard input"}},
+		"a slip":               {byShares("-"), text(letter), 2, []string{"share 1 of standard input", "line 5", "hint: leave this share out"}},
 	} {
 		cmd := s.command(append([]string{"recovery", "open", "--dry-run", "--in-the-clear"}, row.flags...)...)
 		cmd.Stdin = strings.NewReader(row.stdin)

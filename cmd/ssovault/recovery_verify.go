@@ -106,13 +106,31 @@ func (a *app) trusted(ctx context.Context, o recoverOptions, id recovery.Identit
 		return recovery.Signer{}, err
 	}
 	defer q.close()
-	q.say("The recovery file says that it is signed by\n  %s\nWhoever wrote the file could write that. Compare it with what 'ssovault recovery init' printed then.", opened.Signer)
-	answer, err := q.ask("Type the signer that you have kept", "")
-	if err != nil {
-		return recovery.Signer{}, err
+	return q.signer(opened)
+}
+
+// maxSigners is how often a signer may be typed.
+const maxSigners = 3
+
+// signer asks whose signature the file must bear. It does not show whose the file
+// says it is: that could be copied from the screen, and whoever wrote the file
+// could write it.
+func (q *questions) signer(opened *recovery.Opened) (recovery.Signer, error) {
+	q.say("Whose signature must the recovery file bear? 'ssovault recovery init' printed the signer then.")
+	for n := 1; ; n++ {
+		answer, err := q.ask("Type the signer that you have kept", "")
+		if err != nil {
+			return recovery.Signer{}, err
+		}
+		signer, err := recovery.ParseSigner(answer)
+		if n == maxSigners || err == nil && opened.Signer.Is(signer) {
+			return signer, fault.Wrap(fault.Usage, err, "the signer")
+		}
+		if err == nil {
+			err = errors.New("the recovery file is signed by somebody else, unless a letter is wrong")
+		}
+		q.say("  %v", err)
 	}
-	signer, err := recovery.ParseSigner(answer)
-	return signer, fault.Wrap(fault.Usage, err, "the signer")
 }
 
 // compare holds what was opened against the folder.

@@ -166,25 +166,6 @@ func (a *app) leaveTrace(err error, mapped int) int {
 	return cause.ExitCode()
 }
 
-func (a *app) acceptCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "accept",
-		Short: "Make the present files the newest that the HSM remembers",
-		Long: `Accept is for after an older state was restored on purpose: it opens the files,
-whatever the HSM remembers, and saves them again under the next generation.`,
-		Example: `  ssovault accept`,
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.change(cmd.Context(), access{acceptOlder: true}, func(s *session, save *vault.Save) (bool, error) {
-				if s.contents.Mode == vault.ModeClear {
-					return false, fault.New(fault.Usage, "secure key storage is off: no generation is remembered")
-				}
-				return s.rollback.Older, nil
-			})
-		},
-	}
-}
-
 func (a *app) disableCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "disable-sks",

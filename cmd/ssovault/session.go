@@ -132,33 +132,38 @@ func (a *app) view(ctx context.Context, need access, do func(*session, vault.Set
 // change opens the settings, lets edit change them, and makes one save of it.
 // edit says false when there is nothing to save.
 func (a *app) change(ctx context.Context, need access, edit func(*session, *vault.Save) (bool, error)) error {
+	_, err := a.save(ctx, need, edit)
+	return err
+}
+
+// save is change, and tells the mark of the save that was made.
+func (a *app) save(ctx context.Context, need access, edit func(*session, *vault.Save) (bool, error)) (mark sks.Mark, err error) {
 	need.use = vault.Change
 	s, err := a.openSettings(ctx, need)
 	if err != nil {
-		return err
+		return mark, err
 	}
 	defer s.close()
 	set, err := s.settings()
 	if err != nil {
-		return err
+		return mark, err
 	}
 	was := snapshot(set)
 	save := vault.Save{Settings: set, Now: a.now()}
 	changed, err := edit(s, &save)
 	if err != nil || !changed {
-		return err
+		return mark, err
 	}
 	if err := checkKeyStore(s.folder, was, &save); err != nil {
-		return err
+		return mark, err
 	}
-	mark, err := s.folder.Change(ctx, s.contents, save, s.store)
-	if err != nil {
-		return fault.Wrap(fault.Unclassified, err, "save")
+	if mark, err = s.folder.Change(ctx, s.contents, save, s.store); err != nil {
+		return mark, fault.Wrap(fault.Unclassified, err, "save")
 	}
 	event := a.log.Info().Str("command", a.command)
 	if s.contents.Mode == vault.ModeSealed {
 		event = event.Uint64("generation", mark.Generation).Str("save_id", mark.SaveID)
 	}
 	event.Msg("settings saved")
-	return nil
+	return mark, nil
 }

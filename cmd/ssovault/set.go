@@ -334,7 +334,9 @@ func (a *app) readSource(cmd *cobra.Command, source, what string) (string, error
 	if err != nil {
 		return "", fault.Wrap(fault.Usage, err, "the source of %s", what)
 	}
-	v, err := a.pins(f.Layout, f.Owner.UID).Read(cmd.Context(), src, what)
+	r := a.pins(f.Layout, f.Owner.UID)
+	r.What = "password"
+	v, err := r.Read(cmd.Context(), src, what)
 	if err != nil {
 		return "", err
 	}

@@ -187,7 +187,11 @@ func (r statusReport) print(out io.Writer) error {
 		line("rollback", r.Rollback)
 	}
 	if r.Recovery != nil {
-		line("recovery", strings.TrimSuffix(r.Recovery.Who+" without the HSM; "+r.Recovery.fileSays(), "; "))
+		text := r.Recovery.Who + " can open the settings without the HSM"
+		if says := r.Recovery.fileSays(); says != "" {
+			text += "; data/" + vault.RecoveryFile + " is " + says
+		}
+		line("recovery", text)
 	}
 	line("service", map[bool]string{true: "running", false: "not running"}[r.Running])
 	line("PIN", r.PINRefused)

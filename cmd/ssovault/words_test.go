@@ -4,7 +4,58 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
+
+	"ssovault/internal/fault"
+	"ssovault/internal/pin"
+	"ssovault/internal/sks/helper"
 )
+
+// Whatever command has an argument too few or too many says so in the words of its
+// usage line, and repeats nothing: it may be a PIN.
+func TestArgumentsAreNamed(t *testing.T) {
+	all := map[string]*cobra.Command{}
+	var look func(*cobra.Command)
+	look = func(c *cobra.Command) {
+		if !c.HasSubCommands() || c.Name() == "backup" { // the others name the command that is not there
+			all[strings.TrimPrefix(c.CommandPath(), "ssovault ")] = c
+		}
+		for _, sub := range c.Commands() {
+			look(sub)
+		}
+	}
+	look(newApp(pin.Hidden{}, &helper.Client{}).rootCommand())
+	many := slices.Repeat([]string{"8765-4321"}, 9)
+	for name, c := range all {
+		for _, args := range [][]string{nil, many[:1], many} {
+			if err := c.ValidateArgs(args); err != nil && (fault.Of(err) != fault.Usage || strings.Contains(err.Error(), "arg(s)") || strings.Contains(err.Error(), "8765")) {
+				t.Errorf("%s with %d: %v", name, len(args), err)
+			}
+		}
+	}
+	for _, row := range []struct {
+		name, says string
+		args       []string
+	}{
+		{"restore", "restore: FILE is missing", nil},
+		{"import", "import: FILE or - is missing", nil},
+		{"support", "support: FILE.tar.gz is missing", nil},
+		{"run", "run: CMD is missing", nil},
+		{"set", "set: KEY=VALUE is missing", nil},
+		{"hsm compare", "compare: TOKEN2 is missing", many[:1]},
+		{"key import", "import: FILE is missing", nil},
+		{"backup verify", "verify: 2 arguments are too many", many[:2]},
+		{"backup", "backup: 9 arguments are too many", many},
+		{"accept", "accept takes flags only", many[:1]},
+	} {
+		c := all[row.name]
+		err := c.Args(c, row.args)
+		if err == nil || err.Error() != row.says || !strings.Contains(fault.HintFor(err), "ssovault "+row.name) {
+			t.Errorf("%s: %v (%s)", row.name, err, fault.HintFor(err))
+		}
+	}
+}
 
 func TestTranslate(t *testing.T) {
 	for _, c := range []struct{ in, want string }{

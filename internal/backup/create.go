@@ -146,7 +146,7 @@ func manifestOf(c *vault.Contents, now time.Time) (Manifest, error) {
 // HSM.
 func lockedAway(s *vault.Snapshot) error {
 	refuse := func(what string) error {
-		return fault.New(fault.Usage, "%s, and the backup would hold it as it is", what).
+		return fault.New(fault.Usage, "%s, and would lie open in the backup too", what).
 			With("encrypt the backup with '--encrypt-to age1…' or '--passphrase', or say '--plaintext'")
 	}
 	if s.Contents.Mode == vault.ModeClear {

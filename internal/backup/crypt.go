@@ -54,7 +54,18 @@ func (r *Recipients) AddPassphrase(p secret.Value) error {
 }
 
 // Keys open encrypted archives.
-type Keys struct{ all []age.Identity }
+type Keys struct {
+	identities []age.Identity
+	passphrase age.Identity // or nil
+}
+
+// all are the keys as age tries them.
+func (k Keys) all() []age.Identity {
+	if k.passphrase == nil {
+		return k.identities
+	}
+	return append([]age.Identity{k.passphrase}, k.identities...)
+}
 
 // Add takes identities as age-keygen writes them. Cause Usage.
 func (k *Keys) Add(text []byte) error {
@@ -62,24 +73,34 @@ func (k *Keys) Add(text []byte) error {
 	if err != nil {
 		return fault.New(fault.Usage, "it is no age identity file (AGE-SECRET-KEY-1…)") // its error may hold a part of the key
 	}
-	k.all = append(k.all, ids...)
+	k.identities = append(k.identities, ids...)
 	return nil
 }
 
-// AddPassphrase takes a passphrase.
-func (k *Keys) AddPassphrase(p secret.Value) error {
+// SetPassphrase takes a passphrase, in the place of the one before. Cause Usage.
+func (k *Keys) SetPassphrase(p secret.Value) error {
 	id, err := age.NewScryptIdentity(string(p.Bytes()))
 	if err != nil {
 		return fault.Wrap(fault.Usage, err, "the passphrase")
 	}
 	id.SetMaxWorkFactor(maxWorkFactor)
-	k.all = append(k.all, id)
+	k.passphrase = id
 	return nil
 }
 
 // ErrLocked is what Open wraps when an archive is encrypted and no key that
 // was given opens it.
 var ErrLocked = errors.New("the backup is encrypted, and no key that was given opens it")
+
+// ErrPassphrase is what Open wraps when the archive is encrypted with another
+// passphrase than the one that was given. It is an ErrLocked.
+var ErrPassphrase error = wrongPassphrase{}
+
+type wrongPassphrase struct{}
+
+func (wrongPassphrase) Error() string { return "the passphrase is wrong" }
+
+func (wrongPassphrase) Is(target error) bool { return target == ErrLocked }
 
 // peekBuffer is small: what is large is read to where it stays.
 const peekBuffer = 4 << 10
@@ -125,14 +146,14 @@ func fileKey(r io.Reader, size int64, keys Keys) (age.Identity, error) {
 		return nil, damaged(err, "its age header")
 	case !canHold(size - int64(len(header))):
 		return nil, damaged(io.ErrUnexpectedEOF, "what is encrypted")
-	case len(keys.all) == 0:
-		return nil, locked()
+	case len(keys.all()) == 0:
+		return nil, locked(header, keys)
 	}
-	key, err := age.DecryptHeader(header, keys.all...)
+	key, err := age.DecryptHeader(header, keys.all()...)
 	var none *age.NoIdentityMatchError
 	switch {
 	case errors.As(err, &none):
-		return nil, locked()
+		return nil, locked(header, keys)
 	case err != nil:
 		return nil, damaged(err, "its age header")
 	}
@@ -147,9 +168,24 @@ func canHold(payload int64) bool {
 	return payload > nonce && (last == 0 || last > tag)
 }
 
-func locked() error {
+// scryptStanza follows the magic of a file that is encrypted with a passphrase,
+// which has no other stanza (age-encryption.org/v1, scrypt recipient stanza).
+const scryptStanza = "-> scrypt "
+
+// locked says why no key opens an archive with such a header, and which kind would.
+// Cause Usage.
+func locked(header []byte, keys Keys) error {
+	byPassphrase := bytes.HasPrefix(header, []byte(ageMagic+scryptStanza))
+	switch {
+	case byPassphrase && keys.passphrase != nil:
+		return fault.Wrap(fault.Usage, ErrPassphrase, "open the backup").(*fault.Error).
+			With("give the passphrase that it was encrypted with; capitals and blanks count")
+	case byPassphrase:
+		return fault.Wrap(fault.Usage, ErrLocked, "open the backup").(*fault.Error).
+			With("it was encrypted with a passphrase: give '--passphrase', or '--passphrase-source'")
+	}
 	return fault.Wrap(fault.Usage, ErrLocked, "open the backup").(*fault.Error).
-		With("give the key with '--identity FILE', or '--passphrase'")
+		With("it was encrypted to a recipient: give the key with '--identity FILE'")
 }
 
 // Recognise tells whether a file begins as an archive does.

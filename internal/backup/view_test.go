@@ -20,7 +20,7 @@ func inAge(t testing.TB, archive []byte) ([]byte, Keys) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return encrypted(archive, id.Recipient()), Keys{[]age.Identity{id}}
+	return encrypted(archive, id.Recipient()), Keys{identities: []age.Identity{id}}
 }
 
 // whole tells whether an archive is whole in parts of any size.

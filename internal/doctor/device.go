@@ -65,11 +65,7 @@ func (v *visit) token(s vault.SKS) (sks.Token, bool) {
 		v.warn("token", fmt.Sprintf("no token has the serial %s; %s has the label", s.Serial, found[0]), "was the token replaced? 'ssovault -config' records the new serial")
 		return found[0], true
 	}
-	seen := make([]string, len(v.tokens))
-	for i, t := range v.tokens {
-		seen[i] = t.String()
-	}
-	v.fail("token", fault.New(fault.Unreachable, "the token %s (serial %s) is not there; the library sees: %s", s.Label, s.Serial, strings.Join(seen, "; ")))
+	v.fail("token", fault.New(fault.Unreachable, "the token %s (serial %s) is not there; %s", s.Label, s.Serial, sks.Seen(v.tokens)))
 	return sks.Token{}, false
 }
 

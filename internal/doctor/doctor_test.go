@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -153,6 +154,16 @@ func TestSick(t *testing.T) {
 				t.Errorf("a warning failed: %v", err)
 			}
 		})
+	}
+}
+
+// A slot whose token is not initialised has no name to be shown.
+func TestTokenThatIsNotInitialised(t *testing.T) {
+	d, m := patient(t, sks.SoftHSM)
+	m.Token.Serial, m.Token.Label, m.Token.Initialised = "", "", false
+	lines, _ := d.Run(context.Background())
+	if l := line(lines, "token"); !strings.HasSuffix(l.Text, fmt.Sprintf("is not there; the library sees a token that is not initialised (slot %d)", m.Token.Slot)) {
+		t.Errorf("%+v", l)
 	}
 }
 

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"ssovault/internal/durable"
 	"ssovault/internal/fault"
 	"ssovault/internal/keystore"
@@ -123,23 +121,9 @@ func (v *visit) certificate() {
 	v.ok("certificate", text)
 }
 
-// machine looks at disk, swap and backups.
+// machine looks at disks, swap and backups.
 func (v *visit) machine() {
-	var st unix.Statfs_t
-	if err := unix.Statfs(v.Folder.Base, &st); err != nil {
-		v.fail("disk", fault.Wrap(durable.Cause(err), err, "look at the disk"))
-	} else {
-		free := st.Bavail * uint64(st.Bsize)
-		text := fmt.Sprintf("%d MiB free", free/megabytes)
-		switch {
-		case free < diskNone || st.Files > 0 && st.Ffree == 0:
-			v.fail("disk", fault.New(fault.DiskFull, "%s and %d free file entries", text, st.Ffree))
-		case free < diskLow:
-			v.warn("disk", text, "free some space")
-		default:
-			v.ok("disk", text)
-		}
-	}
+	v.disks()
 	if areas := openSwap(); len(areas) > 0 {
 		v.warn("swap", "unencrypted swap is active: "+strings.Join(areas, ", "), "encrypt it or turn it off: the service's memory holds the settings")
 	} else {

@@ -2,6 +2,7 @@ package pin
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,8 @@ type Reader struct {
 	// LookupEnv finds a variable that was taken out of the environment, or
 	// that is still in it.
 	LookupEnv func(name string) (string, bool)
+	// What is read, as advice calls it; "" is the PIN.
+	What string
 	// Prompt asks on the terminal. Nil: nobody is there to be asked.
 	Prompt func(ctx context.Context, question string) (secret.Value, error)
 }
@@ -141,7 +144,7 @@ func (r Reader) readFile(path string, forbidden fs.FileMode) (secret.Value, erro
 	if err != nil {
 		return secret.Value{}, err
 	}
-	if err := durable.Private(info, path, r.UID, forbidden, "then change the PIN, since others may have read it"); err != nil {
+	if err := durable.Private(info, path, r.UID, forbidden, "then change the "+cmp.Or(r.What, "PIN")+", since others may have read it"); err != nil {
 		return secret.Value{}, err
 	}
 	return readAll(f)

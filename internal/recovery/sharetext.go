@@ -56,35 +56,71 @@ const ByteOrderMark = "\uFEFF"
 // LeaveOut is what can be done about a share that is damaged.
 const LeaveOut = "leave this share out if enough others are there, or correct the line"
 
-// ParseShare reads a share from a file, strictly: nothing in it may differ from
-// what Text writes, but for a byte order mark. Causes Malformed and Tampered.
+// ParseShare reads a share from a file: nothing in it may differ from what Text
+// writes, but for a byte order mark and what editors and mail do to the ends of
+// lines and of the text. The eight lines alone will do. Causes Malformed and
+// Tampered.
 func ParseShare(text []byte) (Share, error) {
 	if len(text) > MaxShareFile {
 		return Share{}, fault.New(fault.Malformed, "%d bytes are too many for a share", len(text))
 	}
-	text = bytes.TrimPrefix(text, []byte(ByteOrderMark))
-	if !strings.HasPrefix(string(text), shareTitle[:len(shareTitle)-1]) {
+	laid := laidOut(text)
+	whole := strings.HasPrefix(laid, shareTitle[:len(shareTitle)-1])
+	if !whole && !beginsWithLine(laid) {
 		return Share{}, fault.New(fault.Malformed, "it is no share of ssovault").With("name the file that 'ssovault recovery init' wrote, or type its eight lines with '--share -'")
 	}
+	isLine := IsShareLine
+	if !whole {
+		isLine = func(line string) bool { _, typed := Bare(line); return typed }
+	}
 	var t Typed
-	for line := range strings.Lines(string(text)) {
-		if IsShareLine(line) {
+	for line := range strings.Lines(laid) {
+		if isLine(line) {
 			if err := t.Add(line); err != nil {
 				return Share{}, (&fault.Error{Op: "it is damaged", Cause: fault.Tampered, Err: err}).With(LeaveOut)
 			}
 		}
 	}
 	s, err := t.Share()
-	if err != nil {
-		return Share{}, err
+	if err != nil || !whole {
+		return s, err
 	}
 	again := s.Text()
 	defer clear(again)
-	if string(again) != string(text) {
+	if string(again) != laid {
 		return Share{}, fault.New(fault.Tampered, "its words are not those that belong to its letters").
 			With("if only its layout was changed, give its eight lines with '--share -'")
 	}
 	return s, nil
+}
+
+// laidOut gives a text as Text ends its lines and itself.
+func laidOut(text []byte) string {
+	var b strings.Builder
+	for line := range bytes.Lines(bytes.TrimPrefix(text, []byte(ByteOrderMark))) {
+		b.Write(bytes.TrimRight(line, " \t\r\n"))
+		b.WriteByte('\n')
+	}
+	return strings.Trim(b.String(), "\n") + "\n"
+}
+
+// beginsWithLine tells whether a text begins with a line that is typed, good or
+// bad, and not with something else.
+func beginsWithLine(text string) bool {
+	first, _, _ := strings.Cut(text, "\n")
+	if IsShareLine(first) {
+		first = strings.TrimSpace(first)[1:]
+	}
+	first = normal(first)
+	return len(first) > lineLetters && len(first) < lineLetters+2*checkLetters &&
+		strings.Trim(first, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == ""
+}
+
+// Bare is a line less what is around it; typed tells it from the words above the
+// lines of a share, and from nothing at all.
+func Bare(line string) (bare string, typed bool) {
+	bare = strings.TrimSpace(strings.TrimPrefix(line, ByteOrderMark))
+	return bare, bare != "" && !strings.HasPrefix(bare, "ssovault") && !strings.Contains(bare, ":")
 }
 
 // IsShareLine tells a line that is to be typed from the words around it.
@@ -130,6 +166,11 @@ func (t *Typed) Add(line string) error {
 	}
 	defer clear(part)
 	if lineCheck(n, part) != line[lineLetters:] {
+		for other := 1; other <= ShareLines; other++ {
+			if lineCheck(other, part) == line[lineLetters:] {
+				return fmt.Errorf("line %d: what stands there is line %d; lines have changed places", n, other)
+			}
+		}
 		return fmt.Errorf("line %d: its last group does not fit the others: a letter is wrong", n)
 	}
 	copy(t.b[t.next*lineBytes:], part)

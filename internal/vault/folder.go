@@ -135,8 +135,12 @@ func (f *Folder) checkFolders() error {
 		if err != nil {
 			return fault.Wrap(fault.NotPermitted, err, "look at %s", dir)
 		}
-		if !info.IsDir() {
-			return fault.New(fault.NotPermitted, "%s is not a folder", dir)
+		switch {
+		case info.Mode()&fs.ModeSymlink != 0:
+			return fault.New(fault.NotPermitted, "%s is a link", dir).
+				With("put the folder itself there, or mount it there (mount --bind): what a link leads to can be exchanged")
+		case !info.IsDir():
+			return fault.New(fault.NotPermitted, "%s is not a folder", dir).With("move it out of the way, and put the folder there")
 		}
 		if err := owner.Protected(dir, f.Owner.UID); err != nil {
 			return err
