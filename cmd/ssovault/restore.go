@@ -49,7 +49,8 @@ for the token of the backup asks on a terminal, or takes those of the backup wit
 --accept-sks.
 
 The PIN in BASE/sks.pin is tried only on the token that this folder used: after a
-migration, --pin-source file:PATH names the PIN of the token before.
+migration, --pin-source file:PATH names the PIN of the token before. No later start
+tries it either (22) before that PIN is put into sks.pin.
 
 It ends with 0 once restored, with a warning when this HSM cannot open what was
 restored; --must-open makes that a failure with its cause's exit status.`,
@@ -168,6 +169,9 @@ func (a *app) tryRestore(ctx context.Context, archive *opened, o restoreOptions,
 	}
 	plain, _, failed := a.openCopy(ctx, f, c)
 	plain.Wipe()
+	if failed == nil {
+		a.warn(a.ownSource(ctx, f, r.WayIn.Present, c.SKS))
+	}
 	return failed, nil
 }
 
@@ -184,6 +188,12 @@ func (a *app) restore(ctx context.Context, archive *opened, o restoreOptions, ou
 	}
 	report, done := a.progress("restore")
 	r.Report = report
+	r.Chosen = func(s vault.SKS) error {
+		if err := a.hideVariables(s); err != nil {
+			return err
+		}
+		return f.KeepPINOwner(r.WayIn.Present, s, a.pins(f.Layout, f.Owner.UID))
+	}
 	out.Restored, err = r.Run(ctx, archive.Archive)
 	done()
 	if err != nil {
@@ -222,6 +232,9 @@ func (a *app) opensNow(ctx context.Context, f *vault.Folder, before *vault.SKS) 
 	r, err := c.Rollback(ctx, store)
 	if err == nil && r.Older {
 		a.warn(r.Warning() + "; 'ssovault accept' makes it the newest")
+	}
+	if err == nil {
+		a.warn(a.ownSource(ctx, f, before, c.SKS))
 	}
 	return err
 }
