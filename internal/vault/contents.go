@@ -57,7 +57,8 @@ const (
 
 // Scan reads the folder and makes the checks of the manual in their order, up
 // to the device. The Contents it returns beside an error are as far as it came:
-// Mode is always right.
+// Mode is always right, and SKS is there where sks.properties is whole, whatever
+// files are missing beside it.
 func (f *Folder) Scan(bound BoundCheck) (*Contents, error) {
 	v, err := f.view()
 	if err != nil {
@@ -69,6 +70,11 @@ func (f *Folder) Scan(bound BoundCheck) (*Contents, error) {
 	}
 	c := &Contents{Mode: have.mode()}
 	if err := have.check(); err != nil {
+		if have.sks { // whatever else is lost, it says which token and which instance
+			if s, readErr := v.sks(); readErr == nil {
+				c.SKS = s
+			}
+		}
 		return c, v.orRecovery(err)
 	}
 	if c.Mode == ModeSealed {
