@@ -167,12 +167,7 @@ func (a *app) tryRestore(ctx context.Context, archive *opened, o restoreOptions,
 	if err := a.foreignPIN(f, r.WayIn.Present, c.SKS); err != nil {
 		return err, nil
 	}
-	plain, _, failed := a.openCopy(ctx, f, c)
-	plain.Wipe()
-	if failed == nil {
-		a.warn(a.ownSource(ctx, f, r.WayIn.Present, c.SKS))
-	}
-	return failed, nil
+	return a.opensCopy(ctx, f, r.WayIn.Present, c), nil
 }
 
 // restore restores. The first error is that of opening what was restored.
@@ -215,28 +210,21 @@ func (a *app) opensNow(ctx context.Context, f *vault.Folder, before *vault.SKS) 
 	if err := a.foreignPIN(f, before, c.SKS); err != nil {
 		return err
 	}
-	if err := a.hideVariables(c.SKS); err != nil {
-		return err
-	}
-	store, token, err := a.connect(ctx, f, c.SKS)
-	if err != nil {
-		return err
-	}
-	defer store.Close()
-	a.warnReplaced(c.SKS, token)
-	plain, err := c.OpenCopy(ctx, store)
+	return a.opensCopy(ctx, f, before, c)
+}
+
+// opensCopy tells why a start from files that are restored, or would be, fails.
+func (a *app) opensCopy(ctx context.Context, f *vault.Folder, before *vault.SKS, c *vault.Contents) error {
+	plain, _, r, err := a.openCopy(ctx, f, c)
 	plain.Wipe()
 	if err != nil {
 		return err
 	}
-	r, err := c.Rollback(ctx, store)
-	if err == nil && r.Older {
+	if r.Older {
 		a.warn(r.Warning() + "; 'ssovault accept' makes it the newest")
 	}
-	if err == nil {
-		a.warn(a.ownSource(ctx, f, before, c.SKS))
-	}
-	return err
+	a.warn(a.ownSource(ctx, f, before, c.SKS))
+	return nil
 }
 
 // openAfresh opens the install folder for a change, even one that is beyond
