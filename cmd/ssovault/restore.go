@@ -41,7 +41,8 @@ func (a *app) restoreCommand() *cobra.Command {
 		Long: `Restore checks every byte of FILE in a folder beside data/, and only then exchanges
 the two in one step. The folder that was there is kept as data.before-restore-…;
 'ssovault status' lists it. Whatever happens on the way, data/ is the old one or the
-new. It refuses while the service runs, and another instance's backup unless --force.
+new. It refuses while the service runs (--dry-run says that it does), and another
+instance's backup unless --force.
 
 A backup must not choose the code that runs or where the PIN goes: the PKCS#11
 library, the role and the PIN source stay as they are here. A folder that has none
@@ -118,13 +119,6 @@ func (a *app) printRestored(out restoredReport, o restoreOptions) error {
 
 // restoration is what both ways have in common.
 func (a *app) restoration(ctx context.Context, f *vault.Folder, o restoreOptions) (backup.Restoration, error) {
-	running, err := f.ServiceRuns()
-	if err != nil {
-		return backup.Restoration{}, err
-	}
-	if running {
-		return backup.Restoration{}, fault.New(fault.Busy, "the service that 'ssovault run' started is running").With("stop the service first")
-	}
 	_, present := backup.Present(f)
 	if present != nil {
 		if err := a.hideVariables(*present); err != nil { // before the work, which would be done twice
@@ -145,6 +139,10 @@ func (a *app) tryRestore(ctx context.Context, archive *opened, o restoreOptions,
 		return nil, err
 	}
 	defer f.Close()
+	busy := f.MustNotRun()
+	if busy != nil && fault.Of(busy) != fault.Busy {
+		return nil, busy
+	}
 	r, err := a.restoration(ctx, f, o)
 	if err != nil {
 		return nil, err
@@ -159,6 +157,9 @@ func (a *app) tryRestore(ctx context.Context, archive *opened, o restoreOptions,
 	defer func() { err = errors.Join(err, release()) }()
 	if out.Restored, err = r.Would(archive.Archive, c); err != nil {
 		return nil, err
+	}
+	if busy != nil {
+		out.Warnings = append(out.Warnings, busy.Error()+": a restore is refused (31) until it is stopped")
 	}
 	if out.Access == nil {
 		return nil, nil
@@ -177,6 +178,9 @@ func (a *app) restore(ctx context.Context, archive *opened, o restoreOptions, ou
 		return nil, err
 	}
 	defer f.Close()
+	if err := f.MustNotRun(); err != nil {
+		return nil, err
+	}
 	r, err := a.restoration(ctx, f, o)
 	if err != nil {
 		return nil, err
