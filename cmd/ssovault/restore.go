@@ -199,6 +199,9 @@ func (a *app) restore(ctx context.Context, archive *opened, o restoreOptions, ou
 		return nil, err
 	}
 	m := archive.Manifest
+	if err := backup.Register(f.Layout, archive.path, m); err != nil {
+		a.warn(unregistered(err))
+	}
 	a.log.Info().Str("command", a.command).Str("file", archive.path).Str("instance", m.Instance).Uint64("generation", m.Generation).
 		Str("save_id", m.SaveID).Str("kept", out.Kept).Msg("restored")
 	return a.opensNow(ctx, f, r.WayIn.Present), nil
