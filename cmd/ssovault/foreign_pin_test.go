@@ -87,6 +87,16 @@ func TestTwoTokensOfOnePIN(t *testing.T) {
 	}
 	k.must("unseal", "--try-pin")
 	k.must("unseal")
+	// What cannot be read counts as somebody else's, until the PIN has worked.
+	memory := filepath.Join(k.base, "run", "pin-of.json")
+	if err := os.WriteFile(memory, []byte("garbage"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if o := k.run("unseal"); o.code != 22 || !strings.Contains(o.stderr, "hint: delete "+memory) {
+		t.Errorf("exit %d\n%s", o.code, o.stderr)
+	}
+	k.must("unseal", "--try-pin")
+	k.must("unseal")
 }
 
 // Restore with a PIN that was named for this once says that the service has
