@@ -73,7 +73,7 @@ no password, is backed up only encrypted (--encrypt-to, --passphrase) or with
 			}
 			a.warnRecovery(made.Recovery, "; any 'ssovault set' writes it anew, then back up again")
 			if made.Unregistered != nil {
-				a.warn("'ssovault key retire' does not know of this backup: " + made.Unregistered.Error())
+				a.warn(unregistered(made.Unregistered))
 			}
 			a.log.Info().Str("command", a.command).Str("file", made.Path).Int64("size", made.Size).Bool("encrypted", made.Encrypted).
 				Str("instance", made.Manifest.Instance).Uint64("generation", made.Manifest.Generation).Str("save_id", made.Manifest.SaveID).
@@ -95,6 +95,10 @@ no password, is backed up only encrypted (--encrypt-to, --passphrase) or with
 		c.AddCommand(sub)
 	}
 	return c
+}
+
+func unregistered(why error) string {
+	return "'ssovault key retire' does not know of this backup: " + why.Error()
 }
 
 // warnRecovery says that nobody can open a backup without the HSM although

@@ -22,6 +22,8 @@ type keeping struct {
 	args []string
 	// mounted: data/ is a mount point, so its name cannot be exchanged.
 	mounted bool
+	// foreign: data/ is another token's by now, and sks.pin with it.
+	foreign bool
 	// check looks at what a stopped run left, and again after a whole one.
 	check func(k *keptScene, point string, code int, whole bool)
 }
@@ -37,6 +39,7 @@ type keptScene struct {
 var keepings = []keeping{
 	{name: "restore", args: []string{"restore"}, check: (*keptScene).checkRestore},
 	{name: "restore into a mount point", args: []string{"restore"}, mounted: true, check: (*keptScene).checkRestore},
+	{name: "restore of another token's", args: []string{"restore", "--accept-sks"}, foreign: true, check: (*keptScene).checkForeign},
 	{name: "backup", args: []string{"backup", "--plaintext"}, check: (*keptScene).checkBackup},
 	{name: "prune", args: []string{"backup", "prune", "--keep-last", "2"}, check: (*keptScene).checkPrune},
 }
@@ -48,6 +51,10 @@ func TestBackupCrashes(t *testing.T) {
 			t.Parallel()
 			c.t = t
 			k := newKeptScene(c)
+			if row.foreign {
+				c.setSKS("sks.token.serial", "0badc0de")
+				k.old = c.dataTree()
+			}
 			args := row.args
 			if args[0] == "restore" {
 				args = append(args, k.archive)
@@ -174,6 +181,32 @@ func (k *keptScene) checkRestore(point string, code int, whole bool) {
 		if strings.Contains(name, ".data.") || strings.Contains(name, ".restoring") || strings.HasSuffix(name, ".new") || name == "run/restore.json" {
 			k.t.Errorf("%s: left behind: %s", point, name)
 		}
+	}
+}
+
+// checkForeign makes sure that the PIN of one token is not tried on the other,
+// wherever the restore was cut off.
+func (k *keptScene) checkForeign(point string, code int, whole bool) {
+	k.t.Helper()
+	o := k.run("unseal")
+	now := sameContents(k.dataTree())
+	want := 22
+	if maps.Equal(now, sameContents(k.old)) {
+		want = 0
+	} else if !maps.Equal(now, sameContents(k.new)) {
+		k.t.Errorf("%s (exit %d): neither the old folder nor the new", point, code)
+	}
+	if whole && want == 0 {
+		k.t.Errorf("%s: not restored", point)
+	}
+	if want == 22 && !exists(k.base+"/run/pin-of.json") {
+		k.t.Errorf("%s (exit %d): restored, and nobody remembers whose PIN it is", point, code)
+	}
+	if strings.Contains(point, "file power") { // puts a new sks.pin together: nothing is known of that one
+		return
+	}
+	if o.code != want {
+		k.t.Errorf("%s (exit %d): unseal: exit %d, want %d\n%s", point, code, o.code, want, o.stderr)
 	}
 }
 

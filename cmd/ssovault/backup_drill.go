@@ -23,7 +23,8 @@ func (a *app) backupDrillCommand() *cobra.Command {
 		Short: "Prove that a backup can be restored: read it whole and unseal it with the real key",
 		Long: `Drill reads all of FILE, or of the newest in BASE/backups, checks every file, and
 unseals the settings in it in memory, with the key in the HSM. It changes nothing.
-It warns when the recovery file in it is missing, damaged or of another save.
+It warns when the recovery file in it is missing, damaged or of another save, and when
+the HSM remembers a newer save (rollback=refuse: no start before 'ssovault accept').
 
 Library and PIN source are those of this folder; where it has none for the token
 that the backup names, --accept-sks takes the backup's.`,
@@ -89,13 +90,28 @@ func (a *app) drill(ctx context.Context, archive *opened, acceptSKS bool, recove
 		if err := a.foreignPIN(f, present, c.SKS); err != nil {
 			return token, err
 		}
-		if plain, token, err = a.openCopy(ctx, f, c); err != nil {
+		var r vault.Rollback
+		plain, token, r, err = a.openCopy(ctx, f, c)
+		if err != nil && fault.Of(err) != fault.RolledBack {
+			plain.Wipe()
 			return token, err
 		}
+		a.warnOlder(r, fault.Of(err) == fault.RolledBack)
 	}
 	defer plain.Wipe()
 	_, err = plain.Parse()
 	return token, err
+}
+
+// warnOlder foretells of a backup that can be restored what a start would say of
+// it: most backups are older than what the token remembers.
+func (a *app) warnOlder(r vault.Rollback, refused bool) {
+	switch {
+	case refused:
+		a.warn(r.Warning() + "; once this is restored, the service does not start (27) before 'ssovault accept' makes it the newest")
+	case r.Older:
+		a.warn(r.Warning() + "; once this is restored, 'ssovault accept' makes it the newest")
+	}
 }
 
 // unpack is the function unpack, with a progress bar.
@@ -124,17 +140,20 @@ func unpack(ctx context.Context, archive *backup.Archive, report backup.Progress
 }
 
 // openCopy opens the sealed files of a copy with the key that its own
-// sks.properties names.
-func (a *app) openCopy(ctx context.Context, f *vault.Folder, c *vault.Contents) (vault.Plain, sks.Token, error) {
-	if err := a.hideVariables(c.SKS); err != nil {
-		return vault.Plain{}, sks.Token{}, err
+// sks.properties names, and holds them against what the token remembers. Cause
+// RolledBack where a start would be refused for that; the copy is open then.
+func (a *app) openCopy(ctx context.Context, f *vault.Folder, c *vault.Contents) (plain vault.Plain, token sks.Token, r vault.Rollback, err error) {
+	if err = a.hideVariables(c.SKS); err != nil {
+		return plain, token, r, err
 	}
 	store, token, err := a.connect(ctx, f, c.SKS)
 	if err != nil {
-		return vault.Plain{}, token, err
+		return plain, token, r, err
 	}
 	defer store.Close()
 	a.warnReplaced(c.SKS, token)
-	plain, err := c.OpenCopy(ctx, store)
-	return plain, token, err
+	if plain, err = c.OpenCopy(ctx, store); err == nil {
+		r, err = c.Rollback(ctx, store)
+	}
+	return plain, token, r, err
 }

@@ -252,6 +252,10 @@ func TestRestoreRefuses(t *testing.T) {
 	if o := c.run("restore", archive); o.code != 31 || !strings.Contains(o.stderr, "stop the service first") {
 		t.Errorf("under a service: exit %d\n%s", o.code, o.stderr)
 	}
+	if o := c.run("restore", "--dry-run", "--must-open", archive); o.code != 0 || !strings.Contains(o.stdout, "can be restored") ||
+		!strings.Contains(o.stderr, "is running: a restore is refused (31) until it is stopped") {
+		t.Errorf("a dry run under a service: exit %d\n%s%s", o.code, o.stdout, o.stderr)
+	}
 	c.backup() // a backup needs no stop
 	in.Close()
 	_ = cmd.Wait()

@@ -56,7 +56,7 @@ certificates beside them. Without LABEL it is about all of them; the label of ea
 to be typed, or --yes said.
 
 A key stays while anything needs it: the files in data/, a kept folder (data.before-…),
-a backup in BASE/backups or one that ssovault wrote elsewhere. A backup that is gone
+a backup in BASE/backups or one that ssovault wrote or restored elsewhere. A backup that is gone
 counts as needing its key unless 'ssovault backup prune' removed it, or you say
 --ignore-missing-backups; an encrypted one may need any key, unless ssovault knows which
 or --identity or --passphrase opens it, and so may whatever else lies in BASE/backups.

@@ -84,6 +84,11 @@ func (o migrateOptions) check(cmd *cobra.Command) error {
 	return o.to.check()
 }
 
+// unreadPIN says that BASE/sks.pin stayed although no service reads it any more.
+func unreadPIN(f *vault.Folder) string {
+	return "nothing reads " + f.PINFile() + ", the PIN of the token before, any more; delete it when no backup needs that token"
+}
+
 func (a *app) migrate(ctx context.Context, o migrateOptions) (report rekeyReport, err error) {
 	// Nothing is held while the new token is looked at and somebody types.
 	use := vault.Change // finishes a save that was cut off
@@ -159,7 +164,7 @@ func (a *app) migrate(ctx context.Context, o migrateOptions) (report rekeyReport
 	}
 	switch {
 	case r.Contents.Mode == vault.ModeSealed && r.Contents.SKS.PIN == pin.Default && d.sks.PIN != pin.Default:
-		a.warn("nothing reads " + s.folder.PINFile() + ", the PIN of the token before, any more; delete it when no backup needs that token")
+		a.warn(unreadPIN(s.folder))
 	case r.Contents.Mode == vault.ModeClear:
 		a.warn("until now the secrets lay in the clear: old backups, snapshots and freed blocks of this disk may still hold them, and ssovault cannot erase them there")
 	}

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"ssovault/internal/fault"
+	"ssovault/internal/pin"
 	"ssovault/internal/recovery"
 	"ssovault/internal/sks"
 	"ssovault/internal/vault"
@@ -38,6 +40,7 @@ type recovered struct {
 	KeyLabel   string    `json:"key_label,omitempty"`
 	KeyID      string    `json:"key_id,omitempty"`
 	Kept       string    `json:"kept,omitempty"`
+	KeptPIN    string    `json:"kept_pin,omitempty"`
 	Missing    []string  `json:"missing,omitempty"`
 	Warnings   []string  `json:"warnings,omitempty"`
 }
@@ -218,12 +221,20 @@ func (a *app) carryOut(ctx context.Context, o recoverOptions, r *rescue, d desti
 	if r.out.Kept, err = f.KeepAside(vault.BeforeRecovery, keptAt); err != nil {
 		return err
 	}
+	if suffix, ok := strings.CutPrefix(r.out.Kept, "data"); ok { // was kept with it: this says where
+		if r.out.KeptPIN, err = f.KeepPIN(suffix); err != nil {
+			return err
+		}
+	}
 	done, err := f.Configure(ctx, plan, store, token)
 	if err != nil {
 		if now, scanErr := f.Scan(vault.BoundIgnored); scanErr == nil && now.Mode == vault.ModeSealed && now.Mark() == done.Mark {
 			err = fault.Wrap(fault.Unclassified, err, "the settings are sealed and saved, but")
 		}
 		return err
+	}
+	if was := r.traces.SKS; r.out.KeptPIN != "" && was != nil && was.PIN == pin.Default && (o.clear || d.sks.PIN != pin.Default) {
+		a.warn(unreadPIN(f))
 	}
 	if o.clear {
 		a.warn("the settings now lie in the clear in " + f.Data(""))
@@ -275,6 +286,9 @@ func (a *app) printRecovered(r recovered, o recoverOptions) error {
 	}
 	if r.Kept != "" {
 		say("kept: %s", r.Kept)
+	}
+	if r.KeptPIN != "" {
+		say("%s", keptPINText(r.KeptPIN))
 	}
 	if !r.DryRun {
 		say("Next: ssovault doctor. The identity was on this machine: 'ssovault recovery init' makes a new one.")

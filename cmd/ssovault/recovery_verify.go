@@ -42,6 +42,9 @@ func (a *app) openRescue(ctx context.Context, o recoverOptions, id recovery.Iden
 		}
 	}
 	if r.opened, err = recovery.Open(file, id); err != nil {
+		if o.file == "" && id.Set != nil && fault.Of(err) == fault.Usage {
+			err = r.otherInstance(id, err)
+		}
 		return nil, otherSet(f, id, err)
 	}
 	f.Close() // somebody may be asked
@@ -65,6 +68,17 @@ func (a *app) openRescue(ctx context.Context, o recoverOptions, id recovery.Iden
 		r.out.Mode = "clear"
 	}
 	return r, nil
+}
+
+// otherInstance says of shares that do not open data/recovery.age that they are
+// another instance's, where they are. Cause WrongInstance; every other error it
+// gives back as it is.
+func (r *rescue) otherInstance(id recovery.Identity, err error) error {
+	if id.Instance == "" || r.traces.Instance == "" || id.Instance == r.traces.Instance {
+		return err
+	}
+	return fault.New(fault.WrongInstance, "these shares do not open the recovery file: they are of instance %s, this folder is of %s", id.Instance, r.traces.Instance).
+		With("bring the shares of this instance; '--file' with the recovery file of the other one, and '--force', opens that one's here")
 }
 
 // otherSet says of shares that do not open a recovery file which set they are

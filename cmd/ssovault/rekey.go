@@ -65,7 +65,7 @@ func (r rekeyReport) print(w io.Writer, done, would string) error {
 		_, err = fmt.Fprintf(w, "  old key %s\nThe old key stays: backups made until now need it. 'ssovault key retire%s' removes it when nothing does.\n", r.From, at)
 	}
 	if r.KeptPIN != "" {
-		_, err = fmt.Fprintf(w, "The PIN that was in sks.pin is kept in %s; delete it when nothing needs that token.\n", r.KeptPIN)
+		_, err = fmt.Fprintln(w, keptPINText(r.KeptPIN))
 	}
 	if !r.Remembers {
 		_, err = fmt.Fprintln(w, "This token cannot remember the generation: a rollback of the files will not be detected.")
@@ -133,4 +133,9 @@ func (a *app) rekey(ctx context.Context, f *vault.Folder, r vault.Rekeying, stor
 	a.log.Info().Str("command", a.command).Uint64("generation", out.Mark.Generation).Str("save_id", out.Mark.SaveID).
 		Str("token", token.Label).Str("serial", token.Serial).Str("key_id", report.To.ID).Msg("sealed under a new key")
 	return report, nil
+}
+
+// keptPINText says where the PIN lies that another one took the place of.
+func keptPINText(path string) string {
+	return fmt.Sprintf("The PIN that was in sks.pin is kept in %s; delete it when nothing needs that token.", path)
 }

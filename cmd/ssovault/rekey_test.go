@@ -163,20 +163,8 @@ func TestMigrate(t *testing.T) {
 // After a migration BASE/sks.pin is the new token's: a backup of before does not
 // cost a try at the old one.
 func TestBackupOfTheTokenBefore(t *testing.T) {
-	k := newKeyScene(t)
-	k.configure()
-	if err := os.WriteFile(filepath.Join(k.base, "sks.pin"), []byte(k.token.PIN), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	k.setSKS("sks.pin", "file")
-	k.must("unseal")
-	archive := k.backup(filepath.Join(k.in, "before.tar.zst"))
-	k.must("migrate", "--to", k.second.Serial, "--to-pin-source", "file:"+k.in+"/second.pin", "--service-pin-source", "file")
-	kept, _ := filepath.Glob(k.base + "/sks.pin.before-config-*")
-	if len(kept) != 1 {
-		t.Fatal(kept)
-	}
-	own := "file:" + kept[0]
+	k, archive, keptPIN := newMovedScene(t)
+	kept, own := []string{keptPIN}, "file:"+keptPIN
 	for _, row := range []struct {
 		code int
 		args []string
@@ -200,14 +188,6 @@ func TestBackupOfTheTokenBefore(t *testing.T) {
 	if exists(k.base+"/run/pin-refused") || k.token.Snapshot(t) != before {
 		t.Error("the PIN was tried")
 	}
-	pin, err := os.ReadFile(kept[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(k.base, "sks.pin"), pin, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	k.must("unseal")
 }
 
 // On a terminal the PIN of the new token is typed, and stored for the service.

@@ -41,7 +41,8 @@ func (a *app) restoreCommand() *cobra.Command {
 		Long: `Restore checks every byte of FILE in a folder beside data/, and only then exchanges
 the two in one step. The folder that was there is kept as data.before-restore-…;
 'ssovault status' lists it. Whatever happens on the way, data/ is the old one or the
-new. It refuses while the service runs, and another instance's backup unless --force.
+new. It refuses while the service runs (--dry-run says that it does), and another
+instance's backup unless --force.
 
 A backup must not choose the code that runs or where the PIN goes: the PKCS#11
 library, the role and the PIN source stay as they are here. A folder that has none
@@ -49,7 +50,8 @@ for the token of the backup asks on a terminal, or takes those of the backup wit
 --accept-sks.
 
 The PIN in BASE/sks.pin is tried only on the token that this folder used: after a
-migration, --pin-source file:PATH names the PIN of the token before.
+migration, --pin-source file:PATH names the PIN of the token before. No later start
+tries it either (22) before that PIN is put into sks.pin.
 
 It ends with 0 once restored, with a warning when this HSM cannot open what was
 restored; --must-open makes that a failure with its cause's exit status.`,
@@ -117,13 +119,6 @@ func (a *app) printRestored(out restoredReport, o restoreOptions) error {
 
 // restoration is what both ways have in common.
 func (a *app) restoration(ctx context.Context, f *vault.Folder, o restoreOptions) (backup.Restoration, error) {
-	running, err := f.ServiceRuns()
-	if err != nil {
-		return backup.Restoration{}, err
-	}
-	if running {
-		return backup.Restoration{}, fault.New(fault.Busy, "the service that 'ssovault run' started is running").With("stop the service first")
-	}
 	_, present := backup.Present(f)
 	if present != nil {
 		if err := a.hideVariables(*present); err != nil { // before the work, which would be done twice
@@ -144,6 +139,10 @@ func (a *app) tryRestore(ctx context.Context, archive *opened, o restoreOptions,
 		return nil, err
 	}
 	defer f.Close()
+	busy := f.MustNotRun()
+	if busy != nil && fault.Of(busy) != fault.Busy {
+		return nil, busy
+	}
 	r, err := a.restoration(ctx, f, o)
 	if err != nil {
 		return nil, err
@@ -159,6 +158,9 @@ func (a *app) tryRestore(ctx context.Context, archive *opened, o restoreOptions,
 	if out.Restored, err = r.Would(archive.Archive, c); err != nil {
 		return nil, err
 	}
+	if busy != nil {
+		out.Warnings = append(out.Warnings, busy.Error()+": a restore is refused (31) until it is stopped")
+	}
 	if out.Access == nil {
 		return nil, nil
 	}
@@ -166,9 +168,7 @@ func (a *app) tryRestore(ctx context.Context, archive *opened, o restoreOptions,
 	if err := a.foreignPIN(f, r.WayIn.Present, c.SKS); err != nil {
 		return err, nil
 	}
-	plain, _, failed := a.openCopy(ctx, f, c)
-	plain.Wipe()
-	return failed, nil
+	return a.opensCopy(ctx, f, r.WayIn.Present, c), nil
 }
 
 // restore restores. The first error is that of opening what was restored.
@@ -178,18 +178,30 @@ func (a *app) restore(ctx context.Context, archive *opened, o restoreOptions, ou
 		return nil, err
 	}
 	defer f.Close()
+	if err := f.MustNotRun(); err != nil {
+		return nil, err
+	}
 	r, err := a.restoration(ctx, f, o)
 	if err != nil {
 		return nil, err
 	}
 	report, done := a.progress("restore")
 	r.Report = report
+	r.Chosen = func(s vault.SKS) error {
+		if err := a.hideVariables(s); err != nil {
+			return err
+		}
+		return f.KeepPINOwner(r.WayIn.Present, s, a.pins(f.Layout, f.Owner.UID))
+	}
 	out.Restored, err = r.Run(ctx, archive.Archive)
 	done()
 	if err != nil {
 		return nil, err
 	}
 	m := archive.Manifest
+	if err := backup.Register(f.Layout, archive.path, m); err != nil {
+		a.warn(unregistered(err))
+	}
 	a.log.Info().Str("command", a.command).Str("file", archive.path).Str("instance", m.Instance).Uint64("generation", m.Generation).
 		Str("save_id", m.SaveID).Str("kept", out.Kept).Msg("restored")
 	return a.opensNow(ctx, f, r.WayIn.Present), nil
@@ -205,25 +217,21 @@ func (a *app) opensNow(ctx context.Context, f *vault.Folder, before *vault.SKS) 
 	if err := a.foreignPIN(f, before, c.SKS); err != nil {
 		return err
 	}
-	if err := a.hideVariables(c.SKS); err != nil {
-		return err
-	}
-	store, token, err := a.connect(ctx, f, c.SKS)
-	if err != nil {
-		return err
-	}
-	defer store.Close()
-	a.warnReplaced(c.SKS, token)
-	plain, err := c.OpenCopy(ctx, store)
+	return a.opensCopy(ctx, f, before, c)
+}
+
+// opensCopy tells why a start from files that are restored, or would be, fails.
+func (a *app) opensCopy(ctx context.Context, f *vault.Folder, before *vault.SKS, c *vault.Contents) error {
+	plain, _, r, err := a.openCopy(ctx, f, c)
 	plain.Wipe()
 	if err != nil {
 		return err
 	}
-	r, err := c.Rollback(ctx, store)
-	if err == nil && r.Older {
+	if r.Older {
 		a.warn(r.Warning() + "; 'ssovault accept' makes it the newest")
 	}
-	return err
+	a.warn(a.ownSource(ctx, f, before, c.SKS))
+	return nil
 }
 
 // openAfresh opens the install folder for a change, even one that is beyond

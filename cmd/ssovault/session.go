@@ -87,13 +87,15 @@ func (a *app) openSettings(ctx context.Context, need access) (s *session, err er
 	return s, nil
 }
 
-// connect logs in to the token that a configuration names.
+// connect logs in to the token that a configuration names. Where that is not to be
+// reached the hint names the recovery file, if there is one.
 func (a *app) connect(ctx context.Context, f *vault.Folder, s vault.SKS) (sks.Store, sks.Token, error) {
 	device, err := a.device(f)
 	if err != nil {
 		return nil, sks.Token{}, err
 	}
-	return f.Connect(ctx, s, device)
+	store, token, err := f.Connect(ctx, s, device)
+	return store, token, f.OrRecovery(err)
 }
 
 // settings gives the opened settings, to be changed by the caller.

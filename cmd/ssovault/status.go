@@ -116,7 +116,10 @@ func (a *app) gatherStatus(f *vault.Folder) (statusReport, error) {
 		if !c.Shared.Time.IsZero() {
 			r.Saved = &c.Shared.Time
 		}
-		r.Key = &keyStatus{c.SKS.Type, c.SKS.Library, c.SKS.Label, c.SKS.Serial, string(c.SKS.Role), c.SKS.KeyLabel, c.SKS.KeyID.String(), c.Shared.IV.String(), c.SKS.PIN.String()}
+		r.Key = &keyStatus{c.SKS.Type, c.SKS.Library, c.SKS.Label, c.SKS.Serial, string(c.SKS.Role), c.SKS.KeyLabel, c.SKS.KeyID.String(), "", c.SKS.PIN.String()}
+		if c.Shared.IV != 0 { // else the file that says so is missing or damaged
+			r.Key.IV = c.Shared.IV.String()
+		}
 		r.Rollback = "warned of"
 		if c.SKS.RefuseRollback {
 			r.Rollback = "refused"
@@ -182,7 +185,11 @@ func (r statusReport) print(out io.Writer) error {
 		}
 		line("token", fmt.Sprintf("%s (serial %s), %s", r.Key.TokenLabel, r.Key.TokenSerial, r.Key.Type))
 		line("library", r.Key.Library)
-		line("key", fmt.Sprintf("%s (id %s), IV by %s", r.Key.Label, r.Key.ID, r.Key.IV))
+		key := fmt.Sprintf("%s (id %s)", r.Key.Label, r.Key.ID)
+		if r.Key.IV != "" {
+			key += ", IV by " + r.Key.IV
+		}
+		line("key", key)
 		line("PIN from", r.Key.PIN)
 		line("rollback", r.Rollback)
 	}

@@ -150,6 +150,20 @@ func enter(l vault.Layout, path string, m Manifest) (fresh bool, err error) {
 	return fresh, err
 }
 
+// Register lets key retire know of an archive that lies at path, wherever it was
+// made: it is a copy that somebody has in hand. One in the clear needs no key.
+func Register(l vault.Layout, path string, m Manifest) error {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	if len(path) > unix.PathMax { // the register would not be read again
+		return fault.New(fault.Usage, "its path is longer than %d bytes", unix.PathMax)
+	}
+	_, err = enter(l, path, m)
+	return err
+}
+
 // canonical gives an archive in BASE/backups the one name that it is listed by,
 // whatever links lead there.
 func canonical(l vault.Layout, path string) string {

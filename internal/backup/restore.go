@@ -110,7 +110,7 @@ func (r Restoration) prepare(ctx context.Context, a *Archive, dir string, out *R
 	if err := r.settle(out, c); err != nil {
 		return err
 	}
-	if out.Access == nil || out.Access.SameWayIn(c.SKS) {
+	if out.Access == nil || c.SKS.SameWayIn(*out.Access) {
 		return nil
 	}
 	text, err := out.Access.Text()

@@ -29,7 +29,12 @@ func (w WayIn) Choose(archive vault.SKS) (chosen vault.SKS, notes []string, err 
 		return archive, nil, nil
 	case w.Present != nil && w.Present.Serial == archive.Serial:
 		chosen = archive.ReachedAs(*w.Present)
-		if !archive.SameWayIn(*w.Present) {
+		refuses := archive
+		refuses.RefuseRollback = chosen.RefuseRollback
+		if refuses.RefuseRollback != archive.RefuseRollback {
+			notes = append(notes, "rollback=refuse stays as it is here ('--accept-sks' takes the backup's)")
+		}
+		if !refuses.SameWayIn(*w.Present) {
 			notes = append(notes, fmt.Sprintf("the backup would reach the token by %s, PIN from %s; %s and %s stay as they are here ('--accept-sks' takes the backup's)",
 				archive.Library, archive.PIN, w.Present.Library, w.Present.PIN))
 		}

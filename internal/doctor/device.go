@@ -24,7 +24,7 @@ func (v *visit) device(ctx context.Context) {
 	v.network(ctx, s)
 	var err error
 	v.tokens, err = v.Device.Dialer.Tokens(ctx, s.Library, s.Timeouts)
-	if !v.judge("library", err, s.Library+" loads") {
+	if !v.judge("library", v.Folder.OrRecovery(err), s.Library+" loads") {
 		return
 	}
 	token, ok := v.token(s)
@@ -46,7 +46,7 @@ func (v *visit) device(ctx context.Context) {
 	if v.NoLogin {
 		return
 	}
-	if v.store, _, err = v.Folder.Connect(ctx, s, v.Device); !v.judge("login", err, "the PIN from "+s.PIN.String()+" logs in as "+string(s.Role)) {
+	if v.store, _, err = v.Folder.Connect(ctx, s, v.Device); !v.judge("login", v.Folder.OrRecovery(err), "the PIN from "+s.PIN.String()+" logs in as "+string(s.Role)) {
 		return
 	}
 	v.keyAndGCM(ctx, s)
@@ -65,7 +65,7 @@ func (v *visit) token(s vault.SKS) (sks.Token, bool) {
 		v.warn("token", fmt.Sprintf("no token has the serial %s; %s has the label", s.Serial, found[0]), "was the token replaced? 'ssovault -config' records the new serial")
 		return found[0], true
 	}
-	v.fail("token", fault.New(fault.Unreachable, "the token %s (serial %s) is not there; %s", s.Label, s.Serial, sks.Seen(v.tokens)))
+	v.fail("token", v.Folder.OrRecovery(fault.New(fault.Unreachable, "the token %s (serial %s) is not there; %s", s.Label, s.Serial, sks.Seen(v.tokens))))
 	return sks.Token{}, false
 }
 

@@ -35,7 +35,7 @@ func (v *visit) folder() {
 	case vault.ModeClear:
 		v.warn("folder", "the settings lie in the clear: secure key storage is off", "seal them with 'ssovault -config'")
 	default:
-		if v.contents.SKS.Library == "" {
+		if v.contents.SKS.Library == "" || fault.Of(v.scanErr) == fault.FileMissing { // comes before the device
 			v.fail("folder", v.scanErr)
 		} else {
 			v.ok("folder", fmt.Sprintf("sealed, instance %s", v.contents.SKS.Instance))

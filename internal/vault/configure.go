@@ -57,7 +57,7 @@ func (f *Folder) Configure(ctx context.Context, p Plan, store sks.Store, token s
 	}
 	if p.SKS == nil {
 		if inUse != (sks.KeyID{}) {
-			if err := f.mustNotRun(); err != nil {
+			if err := f.MustNotRun(); err != nil {
 				return Outcome{}, err
 			}
 		}
@@ -220,7 +220,7 @@ func (f *Folder) Change(ctx context.Context, c *Contents, s Save, store sks.Stor
 // Disable saves opened settings in the clear, without sks.properties. The key
 // stays in the token, since backups need it.
 func (f *Folder) Disable(ctx context.Context, s Settings, now time.Time) error {
-	if err := f.mustNotRun(); err != nil {
+	if err := f.MustNotRun(); err != nil {
 		return err
 	}
 	_, _, err := f.commit(ctx, Save{Settings: s, Now: now}, nil)

@@ -52,8 +52,8 @@ func (f *Folder) Connect(ctx context.Context, s SKS, d Device) (sks.Store, sks.T
 }
 
 // Login logs in with the PIN of that configuration: once, and not at all when
-// this PIN was refused before and its source has not changed since. It takes
-// the PIN over and wipes it. The caller closes the store.
+// this PIN was refused before, or is known to be another token's, and its source
+// has not changed since. It takes the PIN over and wipes it. The caller closes the store.
 func (f *Folder) Login(ctx context.Context, s SKS, d Device, secretPIN secret.Value) (sks.Store, sks.Token, error) {
 	defer secretPIN.Wipe()
 	var store sks.Store
@@ -78,6 +78,9 @@ func (f *Folder) Once(ctx context.Context, s SKS, d Device, login func(sks.Acces
 	access := s.Access()
 	attended := s.PIN.Attended()
 	if !d.TryPIN && !attended {
+		if err := f.ForeignPIN(nil, s, d.PINs); err != nil {
+			return sks.Token{}, err
+		}
 		if err := refusals.Check(s.Serial, string(s.Role), identity); err != nil {
 			return sks.Token{}, err
 		}
@@ -88,6 +91,7 @@ func (f *Folder) Once(ctx context.Context, s SKS, d Device, login func(sks.Acces
 	switch {
 	case err == nil:
 		_ = refusals.Forget(s.Serial, string(s.Role)) // the PIN works; what cannot be removed is at worst said again
+		f.fits(s, identity)
 		return token, nil
 	case attended:
 		// A person sees the refusal and decides about the next try.
@@ -169,10 +173,14 @@ func (f *Folder) refusals() pin.Refusals {
 	return pin.Refusals{Path: f.refused(), Beside: fmt.Sprintf("/dev/shm/ssovault-refused-%d-%x", f.Owner.UID, sum[:8])}
 }
 
-// RefusedBefore answers PINRefused when Connect would not log in.
+// RefusedBefore answers PINRefused, or PINUnavailable for the PIN of another token,
+// when Connect would not log in.
 func (f *Folder) RefusedBefore(s SKS, pins pin.Reader) error {
 	pins, err := f.PresentPINs(pins)
 	if err != nil {
+		return err
+	}
+	if err := f.ForeignPIN(nil, s, pins); err != nil {
 		return err
 	}
 	err = f.refusals().Check(s.Serial, string(s.Role), pins.Identity(s.PIN))

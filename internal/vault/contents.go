@@ -57,7 +57,8 @@ const (
 
 // Scan reads the folder and makes the checks of the manual in their order, up
 // to the device. The Contents it returns beside an error are as far as it came:
-// Mode is always right.
+// Mode is always right, and SKS is there where sks.properties is whole, whatever
+// files are missing beside it.
 func (f *Folder) Scan(bound BoundCheck) (*Contents, error) {
 	v, err := f.view()
 	if err != nil {
@@ -69,6 +70,11 @@ func (f *Folder) Scan(bound BoundCheck) (*Contents, error) {
 	}
 	c := &Contents{Mode: have.mode()}
 	if err := have.check(); err != nil {
+		if have.sks { // whatever else is lost, it says which token and which instance
+			if s, readErr := v.sks(); readErr == nil {
+				c.SKS = s
+			}
+		}
 		return c, v.orRecovery(err)
 	}
 	if c.Mode == ModeSealed {
@@ -131,18 +137,35 @@ func (h files) check() error {
 	return nil
 }
 
-// orRecovery adds to the hint of an error that says that files are missing the
-// way back that is there.
+// orRecovery adds to the hint of an error that says that files are missing, or the
+// HSM, the way back that is there.
 func (v view) orRecovery(err error) error {
-	cause := fault.Of(err)
-	if cause != fault.NoConfiguration && cause != fault.FileMissing {
+	cause, where := fault.Of(err), ""
+	switch cause {
+	case fault.NoConfiguration, fault.FileMissing:
+	case fault.Unreachable:
+		where = "where the HSM is gone for good, "
+	default:
 		return err
 	}
 	if b, readErr := v.read(RecoveryFile, recovery.MaxFile); readErr != nil || !recovery.Begins(b) {
 		return err
 	}
 	return fault.Wrap(cause, err, "").(*fault.Error).
-		With(fault.HintFor(err) + "; or bring the settings back from data/" + RecoveryFile + " with 'ssovault recovery open'")
+		With(fault.HintFor(err) + "; or " + where + "bring the settings back from data/" + RecoveryFile + " with 'ssovault recovery open'")
+}
+
+// OrRecovery adds to the hint of an error that says that the HSM cannot be reached
+// the way back without it, where data/ has one. It gives every other error as it is.
+func (f *Folder) OrRecovery(err error) error {
+	if fault.Of(err) != fault.Unreachable {
+		return err
+	}
+	v, viewErr := f.view()
+	if viewErr != nil {
+		return err
+	}
+	return v.orRecovery(err)
 }
 
 // scanSealed reads a sealed folder, and checks 16, 28, 26, 25, 29, 26.

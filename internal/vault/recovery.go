@@ -166,6 +166,9 @@ func (f *Folder) Recovery(c *Contents) (*recovery.Public, RecoveryState, error) 
 		found = hexDigest(b)
 	}
 	who, state, err := c.Recovery(found)
+	if lost := c.Mode == ModeSealed && (c.Instance.SaveID == "" || c.Shared.SaveID == ""); lost && (state == RecoveryOther || state == RecoveryMissing) {
+		who, state = nil, RecoveryUnknown // no save will make the file anew; one of another save may still help
+	}
 	if state == RecoveryUnknown && !recovery.Begins(b) {
 		state = RecoveryOff
 	}

@@ -28,9 +28,9 @@ func (l Layout) ServiceRuns() (bool, error) {
 	return false, err
 }
 
-// mustNotRun answers Busy while the service runs: its settings are not taken
+// MustNotRun answers Busy while the service runs: its settings are not taken
 // from under the seal meanwhile.
-func (l Layout) mustNotRun() error {
+func (l Layout) MustNotRun() error {
 	runs, err := l.ServiceRuns()
 	if err == nil && runs {
 		err = fault.New(fault.Busy, "the service that 'ssovault run' started is running").With("stop the service first")

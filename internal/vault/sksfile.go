@@ -223,7 +223,7 @@ func Readable(path string, b []byte) ([]byte, bool) {
 	case SKSFile:
 		_, err := parseSKS(b)
 		return b, err == nil
-	case journalFile, filepath.Base(pendingEntry), filepath.Base(dealtEntry), "pin-refused", "pin-change.json", "last-failure.json", "backups.json":
+	case journalFile, filepath.Base(pendingEntry), filepath.Base(dealtEntry), "pin-refused", pinOwnerFile, "pin-change.json", "last-failure.json", "backups.json":
 		return b, json.Valid(b)
 	}
 	return nil, false
