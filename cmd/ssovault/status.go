@@ -40,6 +40,7 @@ type statusReport struct {
 	Recovery    *recoveryReport `json:"recovery,omitempty"`
 	Kept        []string        `json:"kept,omitempty"`
 	OpenFiles   []string        `json:"open_to_others,omitempty"`
+	Leftovers   []string        `json:"clear_leftovers,omitempty"`
 }
 
 type problem struct {
@@ -139,6 +140,8 @@ func (a *app) gatherStatus(f *vault.Folder) (statusReport, error) {
 	note(err)
 	r.OpenFiles, err = f.OpenToOthers()
 	note(err)
+	r.Leftovers, err = f.Leftovers()
+	note(err)
 	r.Kept, err = f.Kept()
 	note(err)
 	if c, err := f.PINChange(); err != nil {
@@ -202,6 +205,9 @@ func (r statusReport) print(out io.Writer) error {
 	}
 	line("kept", strings.Join(r.Kept, ", "))
 	line("open to others", strings.Join(r.OpenFiles, ", "))
+	if left := vault.LeftoverText(r.Leftovers); left != "" {
+		line("left over", left+"; "+vault.LeftoverHint)
+	}
 	return w.Flush()
 }
 

@@ -99,6 +99,9 @@ func TestSick(t *testing.T) {
 		{"no configuration", sks.SoftHSM, func(d *Doctor, _ *memory.Device) { os.RemoveAll(d.Folder.Data("")) }, "folder", Fail, fault.NoConfiguration},
 		{"no sks.properties", sks.SoftHSM, func(d *Doctor, _ *memory.Device) { os.Remove(d.Folder.Data(vault.SKSFile)) }, "folder", Fail, fault.NoConfiguration},
 		{"open to others", sks.SoftHSM, func(d *Doctor, _ *memory.Device) { os.Chmod(d.Folder.Data(vault.SharedEncp), 0o644) }, "modes", Warn, 0},
+		{"left in the clear", sks.SoftHSM, func(d *Doctor, _ *memory.Device) {
+			os.WriteFile(d.Folder.Data(".shared.properties."+strings.Repeat("ab", 16)+".new"), []byte("x=y"), 0o600)
+		}, "left over", Warn, 0},
 		{"away", sks.SoftHSM, func(_ *Doctor, m *memory.Device) { m.Away = true }, "library", Fail, fault.Unreachable},
 		{"another serial", sks.SoftHSM, func(_ *Doctor, m *memory.Device) { m.Token.Serial = "9" }, "token", Warn, 0},
 		{"another token", sks.SoftHSM, func(_ *Doctor, m *memory.Device) { m.Token.Serial, m.Token.Label = "9", "y" }, "token", Fail, fault.Unreachable},

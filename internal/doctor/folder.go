@@ -52,6 +52,12 @@ func (v *visit) folder() {
 	case v.contents.Mode != vault.ModeNone:
 		v.ok("modes", "data/ is closed to others")
 	}
+	switch left, err := v.Folder.Leftovers(); {
+	case err != nil:
+		v.fail("left over", err)
+	case len(left) > 0:
+		v.warn("left over", vault.LeftoverText(left), vault.LeftoverHint)
+	}
 }
 
 // files looks at the two property files and at what is bound to them.

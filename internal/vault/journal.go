@@ -48,9 +48,18 @@ func isSaveID(s string) bool {
 // isBeside tells whether a name is that of a new file that waits for its
 // rename: .NAME.SAVE-ID.new.
 func isBeside(name string) bool {
-	rest, ok := strings.CutSuffix(name, ".new")
+	_, _, ok := besideOf(name)
+	return ok
+}
+
+// besideOf takes such a name apart.
+func besideOf(beside string) (name, saveID string, ok bool) {
+	rest, ok := strings.CutSuffix(beside, ".new")
 	dot := strings.LastIndexByte(rest, '.')
-	return ok && dot > 1 && name[0] == '.' && isSaveID(rest[dot+1:])
+	if !ok || dot <= 1 || beside[0] != '.' || !isSaveID(rest[dot+1:]) {
+		return "", "", false
+	}
+	return rest[1:dot], rest[dot+1:], true
 }
 
 // journalled are the only files that a journal may name, so that a journal
