@@ -50,6 +50,10 @@ type problem struct {
 	Hint  string `json:"hint"`
 }
 
+// modeUnknown is the mode of a folder that does not even tell how it keeps the
+// settings: the journal of a save that was cut off is broken, say.
+const modeUnknown vault.Mode = "unknown"
+
 type keyStatus struct {
 	Type        string `json:"type"`
 	Library     string `json:"library"`
@@ -112,6 +116,9 @@ func (a *app) gatherStatus(f *vault.Folder) (statusReport, error) {
 		}
 	}
 	r.Mode = c.Mode
+	if c.Mode == vault.ModeNone && first != nil && fault.Of(first) != fault.NoConfiguration {
+		r.Mode = modeUnknown
+	}
 	if c.Mode == vault.ModeSealed && c.SKS.Library != "" {
 		r.Instance, r.Generation, r.SaveID = c.SKS.Instance, c.Shared.Generation, c.Shared.SaveID
 		if !c.Shared.Time.IsZero() {
@@ -177,6 +184,9 @@ func (r statusReport) print(out io.Writer) error {
 		}
 	}
 	line("base", r.Base)
+	if r.Mode == modeUnknown {
+		line("settings", "cannot be told: "+r.Problem.Error)
+	}
 	line("settings", map[vault.Mode]string{vault.ModeNone: "not configured", vault.ModeSealed: "sealed", vault.ModeClear: "in the clear: secure key storage is off"}[r.Mode])
 	if r.Key != nil {
 		line("instance", r.Instance)
