@@ -68,6 +68,9 @@ func (f *Folder) Scan(bound BoundCheck) (*Contents, error) {
 		return &Contents{Mode: ModeNone}, err
 	}
 	c := &Contents{Mode: have.mode()}
+	if have == (files{}) {
+		return c, v.orRecovery(f.noConfiguration())
+	}
 	if err := have.check(); err != nil {
 		return c, v.orRecovery(err)
 	}

@@ -24,7 +24,7 @@ const (
 	// Look reads, and leaves nothing behind: where no lock file is, no other
 	// ssovault has changed anything yet, and none is made.
 	Look Use = iota
-	// Read holds a shared lock.
+	// Read holds a shared lock; where nothing of ours is, it is a Look.
 	Read
 	// Change holds the lock alone, and has finished any save that was cut off.
 	Change
@@ -152,6 +152,9 @@ func (f *Folder) checkFolders() error {
 }
 
 func (f *Folder) take(ctx context.Context, use Use, wait time.Duration) error {
+	if use == Read && !f.InUse() {
+		use = Look
+	}
 	if use == Look {
 		if there, err := durable.Exists(f.Layout.lock()); err != nil || !there {
 			return err
