@@ -116,6 +116,11 @@ func TestSick(t *testing.T) {
 			b, _ := os.ReadFile(d.Folder.Data(vault.SharedEncp))
 			os.WriteFile(d.Folder.Data(vault.SharedEncp), b[:len(b)-1], 0o600)
 		}, "files", Fail, fault.Tampered},
+		{"another key is named", sks.SoftHSM, func(d *Doctor, _ *memory.Device) {
+			b, _ := os.ReadFile(d.Folder.Data(vault.SKSFile))
+			before, after, _ := strings.Cut(string(b), "sks.key.id=")
+			os.WriteFile(d.Folder.Data(vault.SKSFile), []byte(before+"sks.key.id="+sks.NewKeyID().String()+after[32:]), 0o600)
+		}, "files", Fail, fault.WrongKey},
 		{"cannot remember", sks.SoftHSM, func(_ *Doctor, m *memory.Device) { m.CannotRemember = true }, "generation", Warn, 0},
 		{"orphan", sks.SoftHSM, func(_ *Doctor, m *memory.Device) {
 			m.Import(sks.NewKey{ID: sks.NewKeyID(), Label: vault.KeyLabelFor("123456789012") + " -2"}, [32]byte{})
