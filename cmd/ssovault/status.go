@@ -41,6 +41,8 @@ type statusReport struct {
 	Kept        []string        `json:"kept,omitempty"`
 	OpenFiles   []string        `json:"open_to_others,omitempty"`
 	Leftovers   []string        `json:"clear_leftovers,omitempty"`
+
+	UnknownKeys []vault.UnknownKey `json:"unknown_keys,omitempty"`
 }
 
 type problem struct {
@@ -125,6 +127,7 @@ func (a *app) gatherStatus(f *vault.Folder) (statusReport, error) {
 			r.Saved = &c.Shared.Time
 		}
 		r.Key = &keyStatus{c.SKS.Type, c.SKS.Library, c.SKS.Label, c.SKS.Serial, string(c.SKS.Role), c.SKS.KeyLabel, c.SKS.KeyID.String(), c.Shared.IV.String(), c.SKS.PIN.String()}
+		r.UnknownKeys = c.SKS.Unknown()
 		r.Rollback = "warned of"
 		if c.SKS.RefuseRollback {
 			r.Rollback = "refused"
@@ -215,6 +218,7 @@ func (r statusReport) print(out io.Writer) error {
 	}
 	line("kept", strings.Join(r.Kept, ", "))
 	line("open to others", strings.Join(r.OpenFiles, ", "))
+	line("unknown", vault.UnknownText(r.UnknownKeys))
 	if left := vault.LeftoverText(r.Leftovers); left != "" {
 		line("left over", left+"; "+vault.LeftoverHint)
 	}

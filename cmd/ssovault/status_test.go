@@ -39,3 +39,25 @@ func TestStatusOfABrokenJournal(t *testing.T) {
 		t.Errorf("healthy again:\n%s", out)
 	}
 }
+
+// A key that is misspelt in sks.properties is warned of, and stays.
+func TestMisspeltKey(t *testing.T) {
+	c := newConnector(t)
+	c.configure()
+	c.setSKS("rolback", "refuse")
+	const want = `"rolback" (is rollback meant?)`
+	for _, args := range [][]string{{"run", "--", "/bin/true"}, {"set", "admin_port=9999"}, {"run", "--", "/bin/true"}, {"status"}, {"doctor"}} {
+		o := c.run(args...)
+		if o.code != 0 || !strings.Contains(o.stderr+o.stdout, want) {
+			t.Errorf("%s: exit %d\n%s%s", args, o.code, o.stdout, o.stderr)
+		}
+	}
+	if o := c.run("status", "--json"); !strings.Contains(o.stdout, `"nearest": "rollback"`) {
+		t.Error(o.stdout)
+	}
+	c.setSKS("rollback", "refuse")
+	c.edit("sks.properties", replaceOnce("rolback=refuse\n", ""))
+	if o := c.run("run", "--", "/bin/true"); o.code != 0 || o.stderr != "" {
+		t.Errorf("exit %d\n%s", o.code, o.stderr)
+	}
+}

@@ -99,6 +99,10 @@ func TestSick(t *testing.T) {
 		{"no configuration", sks.SoftHSM, func(d *Doctor, _ *memory.Device) { os.RemoveAll(d.Folder.Data("")) }, "folder", Fail, fault.NoConfiguration},
 		{"no sks.properties", sks.SoftHSM, func(d *Doctor, _ *memory.Device) { os.Remove(d.Folder.Data(vault.SKSFile)) }, "folder", Fail, fault.NoConfiguration},
 		{"open to others", sks.SoftHSM, func(d *Doctor, _ *memory.Device) { os.Chmod(d.Folder.Data(vault.SharedEncp), 0o644) }, "modes", Warn, 0},
+		{"a slip in sks.properties", sks.SoftHSM, func(d *Doctor, _ *memory.Device) {
+			b, _ := os.ReadFile(d.Folder.Data(vault.SKSFile))
+			os.WriteFile(d.Folder.Data(vault.SKSFile), append(b, "rolback=refuse\n"...), 0o600)
+		}, "unknown", Warn, 0},
 		{"left in the clear", sks.SoftHSM, func(d *Doctor, _ *memory.Device) {
 			os.WriteFile(d.Folder.Data(".shared.properties."+strings.Repeat("ab", 16)+".new"), []byte("x=y"), 0o600)
 		}, "left over", Warn, 0},

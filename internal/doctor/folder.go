@@ -42,6 +42,9 @@ func (v *visit) folder() {
 		} else {
 			v.ok("folder", fmt.Sprintf("sealed, instance %s", v.contents.SKS.Instance))
 		}
+		if text := vault.UnknownText(v.contents.SKS.Unknown()); text != "" {
+			v.warn("unknown", text, "correct what is misspelt: until then it is as if it were not there; what you keep there for yourself stays")
+		}
 	}
 	open, err := v.Folder.OpenToOthers()
 	switch {
