@@ -181,6 +181,11 @@ func (a *app) open(ctx context.Context, use vault.Use) (*vault.Folder, error) {
 	if err != nil {
 		return nil, err
 	}
+	if use == vault.Change && !f.InUse() { // nothing to change, and nothing to leave behind
+		if _, err := f.Scan(vault.BoundIgnored); err != nil {
+			return nil, err
+		}
+	}
 	if err := f.Lock(ctx, use, a.lockWait); err != nil {
 		return nil, err
 	}

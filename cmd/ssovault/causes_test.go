@@ -201,6 +201,10 @@ func TestEveryCause(t *testing.T) {
 			tool("--delete-object", "--type", "secrkey", "--id", id)
 			aesKey(id)
 		}, 24, "24", "does not open the key proof"},
+		{"sks.properties names another key", func() { // no device is asked
+			c.setSKS("sks.key.id", strings.Repeat("ab", 16))
+			c.module.Vanish()
+		}, 24, "24", "data/sks.properties names the key of id " + strings.Repeat("ab", 16) + ", but the key that sealed data/instance.encp has the id " + keyID()},
 		{"two files swapped", func() {
 			a, _ := os.ReadFile(c.data("instance.encp"))
 			b, _ := os.ReadFile(c.data("shared.encp"))

@@ -199,6 +199,11 @@ func (s scenario) crash(c *connector, point string, o outcome, old string) {
 	t := c.t
 	t.Helper()
 	now := state(c)
+	for name := range c.tree() {
+		if !strings.HasPrefix(now, "clear") && strings.HasPrefix(name, "data/") && strings.Contains(name, ".properties.") {
+			t.Errorf("%s: in the clear after a start: %s", point, name)
+		}
+	}
 	if now != old && !s.isNew(now) {
 		t.Errorf("%s (exit %d): neither the old state nor the new:\n%s\n%s", point, o.code, now, o.stderr)
 		return

@@ -26,7 +26,7 @@ func (l *logFile) Write(line []byte) (int, error) {
 		return len(line), nil
 	}
 	if l.file == nil {
-		if !l.inUse() {
+		if !l.folder.InUse() {
 			return len(line), nil // somebody looked at a folder where nothing is
 		}
 		path := l.folder.Log()
@@ -40,14 +40,4 @@ func (l *logFile) Write(line []byte) (int, error) {
 		}
 	}
 	return l.fallback.Write(line)
-}
-
-// inUse tells whether the folder is an instance's, or was.
-func (l *logFile) inUse() bool {
-	for _, path := range []string{l.folder.Data(""), filepath.Dir(l.folder.Log()), l.folder.Run("")} {
-		if there, err := durable.Exists(path); err != nil || there {
-			return true
-		}
-	}
-	return false
 }

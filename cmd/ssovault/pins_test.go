@@ -79,3 +79,38 @@ func TestDescriptorNobodyHandedOver(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 }
+
+// A PIN that the token calls locked, by its code and by no flag, stays locked for
+// whoever looks next: only the security officer can help, not another PIN.
+func TestLockedIsRemembered(t *testing.T) {
+	c := newConnector(t)
+	c.configure()
+	sealed := newPristine(c)
+	for _, source := range []string{"file", "env:HSM_PIN"} {
+		sealed.restore()
+		c.setSKS("sks.pin", source)
+		t.Setenv("HSM_PIN", c.token.PIN)
+		c.module.Plan("on C_Login * return 0xA4")
+		c.module.Reset()
+		c.wantFailure(21, "21", "security officer", "run", "--", "/bin/true")
+		for _, args := range [][]string{{"run", "--", "/bin/true"}, {"unseal"}} {
+			c.wantFailure(21, "21", "security officer", args...)
+		}
+		for _, look := range []string{"doctor", "status"} {
+			if o := c.run(look); o.code != 21 {
+				t.Errorf("%s: exit %d\n%s", look, o.code, o.stdout)
+			}
+		}
+		if n := c.module.CallsOf("C_Login"); n != 1 {
+			t.Errorf("%s: %d logins", source, n)
+		}
+		c.wantFailure(21, "21", "security officer", "run", "--try-pin", "--", "/bin/true")
+		if n := c.module.CallsOf("C_Login"); n != 2 {
+			t.Errorf("%s: %d logins with --try-pin", source, n)
+		}
+		c.module.Plan() // unlocked
+		c.wantFailure(21, "21", "--try-pin", "run", "--", "/bin/true")
+		c.must("doctor", "--try-pin")
+		c.must("run", "--", "/bin/true")
+	}
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -119,6 +120,9 @@ func (a *app) rekey(ctx context.Context, f *vault.Folder, r vault.Rekeying, stor
 		return report, err
 	}
 	out, err := f.Rekey(ctx, r, store, token)
+	if errors.Is(err, vault.ErrMade) {
+		return report, err
+	}
 	if err != nil && f.Holds(out.Outcome) {
 		return report, fault.Wrap(fault.Unclassified, err, "the settings are saved under the new key, but")
 	}

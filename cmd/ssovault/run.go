@@ -140,14 +140,14 @@ type lastFailure struct {
 	Hint  string    `json:"hint"`
 }
 
-// leaveTrace writes last-failure.json, unless the folder was refused, and
-// gives the exit status.
+// leaveTrace writes last-failure.json, unless the folder was refused or nothing of
+// ours is there, and gives the exit status.
 func (a *app) leaveTrace(err error, mapped int) int {
 	cause := fault.Of(err)
 	if cause == fault.Interrupted {
 		return cause.ExitCode() // whoever stopped it knows
 	}
-	if layout := a.logFile.folder; layout.Base != "" {
+	if layout := a.logFile.folder; layout.Base != "" && layout.InUse() {
 		text, jsonErr := json.Marshal(lastFailure{Time: a.now().UTC(), Cause: cause.Letter(), Exit: cause.ExitCode(), Error: err.Error(), Hint: fault.HintFor(err)})
 		if jsonErr == nil {
 			jsonErr = durable.MakeFolder(layout.Run(""))

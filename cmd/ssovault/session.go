@@ -51,6 +51,7 @@ func (a *app) openSettings(ctx context.Context, need access) (s *session, err er
 	if open, openErr := s.folder.OpenToOthers(); openErr == nil && len(open) > 0 {
 		a.warn("others may read " + open[0] + "; 'ssovault -config' repairs it, or chmod go-rwx")
 	}
+	a.warn(vault.UnknownText(s.contents.SKS.Unknown()))
 	if need.check != nil {
 		if err = need.check(s.contents); err != nil {
 			return s, err

@@ -40,6 +40,9 @@ type statusReport struct {
 	Recovery    *recoveryReport `json:"recovery,omitempty"`
 	Kept        []string        `json:"kept,omitempty"`
 	OpenFiles   []string        `json:"open_to_others,omitempty"`
+	Leftovers   []string        `json:"clear_leftovers,omitempty"`
+
+	UnknownKeys []vault.UnknownKey `json:"unknown_keys,omitempty"`
 }
 
 type problem struct {
@@ -48,6 +51,10 @@ type problem struct {
 	Error string `json:"error"`
 	Hint  string `json:"hint"`
 }
+
+// modeUnknown is the mode of a folder that does not even tell how it keeps the
+// settings: the journal of a save that was cut off is broken, say.
+const modeUnknown vault.Mode = "unknown"
 
 type keyStatus struct {
 	Type        string `json:"type"`
@@ -111,6 +118,9 @@ func (a *app) gatherStatus(f *vault.Folder) (statusReport, error) {
 		}
 	}
 	r.Mode = c.Mode
+	if c.Mode == vault.ModeNone && first != nil && fault.Of(first) != fault.NoConfiguration {
+		r.Mode = modeUnknown
+	}
 	if c.Mode == vault.ModeSealed && c.SKS.Library != "" {
 		r.Instance, r.Generation, r.SaveID = c.SKS.Instance, c.Shared.Generation, c.Shared.SaveID
 		if !c.Shared.Time.IsZero() {
@@ -120,6 +130,7 @@ func (a *app) gatherStatus(f *vault.Folder) (statusReport, error) {
 		if c.Shared.IV != 0 { // else the file that says so is missing or damaged
 			r.Key.IV = c.Shared.IV.String()
 		}
+		r.UnknownKeys = c.SKS.Unknown()
 		r.Rollback = "warned of"
 		if c.SKS.RefuseRollback {
 			r.Rollback = "refused"
@@ -141,6 +152,8 @@ func (a *app) gatherStatus(f *vault.Folder) (statusReport, error) {
 	r.Running, err = f.ServiceRuns()
 	note(err)
 	r.OpenFiles, err = f.OpenToOthers()
+	note(err)
+	r.Leftovers, err = f.Leftovers()
 	note(err)
 	r.Kept, err = f.Kept()
 	note(err)
@@ -177,6 +190,9 @@ func (r statusReport) print(out io.Writer) error {
 		}
 	}
 	line("base", r.Base)
+	if r.Mode == modeUnknown {
+		line("settings", "cannot be told: "+r.Problem.Error)
+	}
 	line("settings", map[vault.Mode]string{vault.ModeNone: "not configured", vault.ModeSealed: "sealed", vault.ModeClear: "in the clear: secure key storage is off"}[r.Mode])
 	if r.Key != nil {
 		line("instance", r.Instance)
@@ -213,6 +229,10 @@ func (r statusReport) print(out io.Writer) error {
 	}
 	line("kept", strings.Join(r.Kept, ", "))
 	line("open to others", strings.Join(r.OpenFiles, ", "))
+	line("unknown", vault.UnknownText(r.UnknownKeys))
+	if left := vault.LeftoverText(r.Leftovers); left != "" {
+		line("left over", left+"; "+vault.LeftoverHint)
+	}
 	return w.Flush()
 }
 

@@ -49,6 +49,9 @@ func (v *visit) device(ctx context.Context) {
 	if v.store, _, err = v.Folder.Connect(ctx, s, v.Device); !v.judge("login", v.Folder.OrRecovery(err), "the PIN from "+s.PIN.String()+" logs in as "+string(s.Role)) {
 		return
 	}
+	if fault.Of(v.scanErr) == fault.WrongKey {
+		return // the line of the files says why: which key to look for is not known
+	}
 	v.keyAndGCM(ctx, s)
 }
 

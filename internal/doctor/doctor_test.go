@@ -100,6 +100,13 @@ func TestSick(t *testing.T) {
 		{"no configuration", sks.SoftHSM, func(d *Doctor, _ *memory.Device) { os.RemoveAll(d.Folder.Data("")) }, "folder", Fail, fault.NoConfiguration},
 		{"no sks.properties", sks.SoftHSM, func(d *Doctor, _ *memory.Device) { os.Remove(d.Folder.Data(vault.SKSFile)) }, "folder", Fail, fault.NoConfiguration},
 		{"open to others", sks.SoftHSM, func(d *Doctor, _ *memory.Device) { os.Chmod(d.Folder.Data(vault.SharedEncp), 0o644) }, "modes", Warn, 0},
+		{"a slip in sks.properties", sks.SoftHSM, func(d *Doctor, _ *memory.Device) {
+			b, _ := os.ReadFile(d.Folder.Data(vault.SKSFile))
+			os.WriteFile(d.Folder.Data(vault.SKSFile), append(b, "rolback=refuse\n"...), 0o600)
+		}, "unknown", Warn, 0},
+		{"left in the clear", sks.SoftHSM, func(d *Doctor, _ *memory.Device) {
+			os.WriteFile(d.Folder.Data(".shared.properties."+strings.Repeat("ab", 16)+".new"), []byte("x=y"), 0o600)
+		}, "left over", Warn, 0},
 		{"away", sks.SoftHSM, func(_ *Doctor, m *memory.Device) { m.Away = true }, "library", Fail, fault.Unreachable},
 		{"another serial", sks.SoftHSM, func(_ *Doctor, m *memory.Device) { m.Token.Serial = "9" }, "token", Warn, 0},
 		{"another token", sks.SoftHSM, func(_ *Doctor, m *memory.Device) { m.Token.Serial, m.Token.Label = "9", "y" }, "token", Fail, fault.Unreachable},
@@ -114,6 +121,11 @@ func TestSick(t *testing.T) {
 			b, _ := os.ReadFile(d.Folder.Data(vault.SharedEncp))
 			os.WriteFile(d.Folder.Data(vault.SharedEncp), b[:len(b)-1], 0o600)
 		}, "files", Fail, fault.Tampered},
+		{"another key is named", sks.SoftHSM, func(d *Doctor, _ *memory.Device) {
+			b, _ := os.ReadFile(d.Folder.Data(vault.SKSFile))
+			before, after, _ := strings.Cut(string(b), "sks.key.id=")
+			os.WriteFile(d.Folder.Data(vault.SKSFile), []byte(before+"sks.key.id="+sks.NewKeyID().String()+after[32:]), 0o600)
+		}, "files", Fail, fault.WrongKey},
 		{"cannot remember", sks.SoftHSM, func(_ *Doctor, m *memory.Device) { m.CannotRemember = true }, "generation", Warn, 0},
 		{"orphan", sks.SoftHSM, func(_ *Doctor, m *memory.Device) {
 			m.Import(sks.NewKey{ID: sks.NewKeyID(), Label: vault.KeyLabelFor("123456789012") + " -2"}, [32]byte{})

@@ -40,6 +40,9 @@ func (v *visit) folder() {
 		} else {
 			v.ok("folder", fmt.Sprintf("sealed, instance %s", v.contents.SKS.Instance))
 		}
+		if text := vault.UnknownText(v.contents.SKS.Unknown()); text != "" {
+			v.warn("unknown", text, "correct what is misspelt: until then it is as if it were not there; what you keep there for yourself stays")
+		}
 	}
 	open, err := v.Folder.OpenToOthers()
 	switch {
@@ -49,6 +52,12 @@ func (v *visit) folder() {
 		v.warn("modes", "others may read "+strings.Join(open, ", "), "'ssovault -config' repairs it, or chmod go-rwx; others may have read what was in the clear")
 	case v.contents.Mode != vault.ModeNone:
 		v.ok("modes", "data/ is closed to others")
+	}
+	switch left, err := v.Folder.Leftovers(); {
+	case err != nil:
+		v.fail("left over", err)
+	case len(left) > 0:
+		v.warn("left over", vault.LeftoverText(left), vault.LeftoverHint)
 	}
 }
 

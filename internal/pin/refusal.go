@@ -27,6 +27,8 @@ type Refusal struct {
 	// Count is how many refusals of this source in a row there were, each after
 	// a change of it.
 	Count int `json:"count"`
+	// Locked: the token said that the PIN is locked, perhaps by no flag.
+	Locked bool `json:"locked,omitempty"`
 }
 
 // Refusals is the file BASE/run/pin-refused, one entry for each source.
@@ -43,9 +45,12 @@ const (
 	maxSources = 16
 )
 
-// Check answers PINRefused when the PIN of this source was refused by this
-// token before and the source has not changed since. A file that cannot be
-// read or understood counts as a refusal: nobody else writes it.
+// lockedAdvice is what helps against a locked PIN, whichever.
+const lockedAdvice = "the security officer unlocks the role or gives the token a new user PIN ('ssovault hsm pin reset', or the vendor's own tool)"
+
+// Check answers PINRefused, or PINLocked, when the PIN of this source was refused
+// by this token before, or locked, and the source has not changed since. A file
+// that cannot be read or understood counts as a refusal: nobody else writes it.
 func (r Refusals) Check(token, role, identity string) error {
 	all, err := r.read()
 	if err != nil {
@@ -59,7 +64,15 @@ func (r Refusals) Check(token, role, identity string) error {
 	}
 	had := all[i]
 	when := had.Time.UTC().Format("2006-01-02 15:04:05 UTC")
-	if !strings.HasPrefix(had.Source, string(KindFile)) {
+	shows := strings.HasPrefix(had.Source, string(KindFile))
+	switch {
+	case had.Locked && shows:
+		return fault.New(fault.PINLocked, "the HSM said on %s that the PIN is locked, and its source has not changed since: not tried again", when).
+			With(lockedAdvice + "; a new PIN belongs where its source keeps it; after an unlocking that left the PIN as it was: ssovault doctor --try-pin")
+	case had.Locked:
+		return fault.New(fault.PINLocked, "the HSM said on %s that the PIN from %s is locked: not tried again", when, had.Source).
+			With(lockedAdvice + "; then log in once by hand: ssovault doctor --try-pin --pin-source prompt")
+	case !shows:
 		return fault.New(fault.PINRefused, "the HSM refused the PIN from %s on %s, and nothing shows whether that source has changed since: not tried again", had.Source, when).
 			With("correct the PIN at its source, then log in once by hand: ssovault doctor --try-pin --pin-source prompt")
 	}

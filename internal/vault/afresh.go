@@ -162,13 +162,13 @@ func KeptSuffix(now time.Time) string {
 
 // ours lists what in data/ a save could replace or remove: the files that a
 // journal may name, the journal, and what waits for its rename.
-func (f *Folder) ours() ([]string, error) {
-	entries, err := os.ReadDir(f.Data(""))
+func (l Layout) ours() ([]string, error) {
+	entries, err := os.ReadDir(l.Data(""))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fault.Wrap(durable.Cause(err), err, "list %s", f.Data(""))
+		return nil, fault.Wrap(durable.Cause(err), err, "list %s", l.Data(""))
 	}
 	var names []string
 	for _, e := range entries {

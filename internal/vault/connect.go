@@ -97,7 +97,10 @@ func (f *Folder) Once(ctx context.Context, s SKS, d Device, login func(sks.Acces
 		// A person sees the refusal and decides about the next try.
 		err = sks.Typed(err)
 	case refusedByLogin(err):
-		record := pin.Refusal{Token: s.Serial, Role: string(s.Role), Source: s.PIN.String(), Identity: identity, Time: d.Now().UTC()}
+		record := pin.Refusal{
+			Token: s.Serial, Role: string(s.Role), Source: s.PIN.String(), Identity: identity, Time: d.Now().UTC(),
+			Locked: fault.Of(err) == fault.PINLocked,
+		}
 		_ = durable.MakeFolder(f.Run("")) // where it cannot, Record remembers beside
 		if recordErr := refusals.Record(record); recordErr != nil {
 			return token, fault.Wrap(fault.PINRefused, err, "this refusal could not be recorded (%v), so another start may spend another try", recordErr)
@@ -173,8 +176,8 @@ func (f *Folder) refusals() pin.Refusals {
 	return pin.Refusals{Path: f.refused(), Beside: fmt.Sprintf("/dev/shm/ssovault-refused-%d-%x", f.Owner.UID, sum[:8])}
 }
 
-// RefusedBefore answers PINRefused, or PINUnavailable for the PIN of another token,
-// when Connect would not log in.
+// RefusedBefore answers PINRefused or PINLocked, or PINUnavailable for the PIN of
+// another token, when Connect would not log in.
 func (f *Folder) RefusedBefore(s SKS, pins pin.Reader) error {
 	pins, err := f.PresentPINs(pins)
 	if err != nil {
@@ -184,7 +187,7 @@ func (f *Folder) RefusedBefore(s SKS, pins pin.Reader) error {
 		return err
 	}
 	err = f.refusals().Check(s.Serial, string(s.Role), pins.Identity(s.PIN))
-	if errors.Is(err, fault.PINRefused) && s.PIN.Attended() {
+	if s.PIN.Attended() && (errors.Is(err, fault.PINRefused) || errors.Is(err, fault.PINLocked)) {
 		return nil // a person may type another
 	}
 	return err

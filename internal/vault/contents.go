@@ -69,6 +69,9 @@ func (f *Folder) Scan(bound BoundCheck) (*Contents, error) {
 		return &Contents{Mode: ModeNone}, err
 	}
 	c := &Contents{Mode: have.mode()}
+	if have == (files{}) {
+		return c, v.orRecovery(f.noConfiguration())
+	}
 	if err := have.check(); err != nil {
 		if have.sks { // whatever else is lost, it says which token and which instance
 			if s, readErr := v.sks(); readErr == nil {
@@ -168,7 +171,7 @@ func (f *Folder) OrRecovery(err error) error {
 	return v.orRecovery(err)
 }
 
-// scanSealed reads a sealed folder, and checks 16, 28, 26, 25, 29, 26.
+// scanSealed reads a sealed folder, and checks 16, 28, 26, 25, 29, 26, 24.
 func (c *Contents) scanSealed(v view, bound BoundCheck) error {
 	var problems [3]error
 	c.SKS, problems[0] = v.sks()
@@ -192,10 +195,12 @@ func (c *Contents) scanSealed(v view, bound BoundCheck) error {
 	if err := c.checkBelonging(); err != nil {
 		return err
 	}
-	if bound == BoundIgnored {
-		return nil
+	if bound != BoundIgnored {
+		if err := c.Bound.match(v); err != nil {
+			return err
+		}
 	}
-	return c.Bound.match(v)
+	return c.checkKey()
 }
 
 // sks reads sks.properties.
@@ -264,6 +269,22 @@ func (c *Contents) checkBelonging() error {
 			InstanceEncp, c.Instance.Generation, SharedEncp, c.Shared.Generation)
 	}
 	return nil
+}
+
+// checkKey makes sure that sks.properties and both headers name one key. Which of
+// them is right no device can tell that has never had the other.
+func (c *Contents) checkKey() error {
+	if c.Instance.KeyID == c.SKS.KeyID && c.Shared.KeyID == c.SKS.KeyID {
+		return nil
+	}
+	e := fault.New(fault.WrongKey, "data/%s names the key of id %s, but the key that sealed data/%s has the id %s, and the one of data/%s %s",
+		SKSFile, c.SKS.KeyID, InstanceEncp, c.Instance.KeyID, SharedEncp, c.Shared.KeyID).
+		Because("the files in data/ do not name one key")
+	if c.Instance.KeyID != c.Shared.KeyID {
+		return e.With("a header was altered: restore data/ as a whole from one backup")
+	}
+	return e.With("was one of them altered, or put in from elsewhere? Restore data/ as a whole from one backup; " +
+		"where only data/" + SKSFile + " was edited, sks.key.id=" + c.Shared.KeyID.String() + " puts it right")
 }
 
 // scanClear reads a folder with SKS off.

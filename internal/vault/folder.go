@@ -24,7 +24,7 @@ const (
 	// Look reads, and leaves nothing behind: where no lock file is, no other
 	// ssovault has changed anything yet, and none is made.
 	Look Use = iota
-	// Read holds a shared lock.
+	// Read holds a shared lock; where nothing of ours is, it is a Look.
 	Read
 	// Change holds the lock alone, and has finished any save that was cut off.
 	Change
@@ -79,8 +79,9 @@ func Find(base string) (*Folder, error) {
 }
 
 // Lock takes the lock for a use, and for Change finishes a save that was cut
-// off. A restore that was cut off is finished whatever the use is: until then
-// data/ may be neither the old nor the new. Cause Busy when the lock is not
+// off; for Read only where it left secrets in the clear. A restore that was cut
+// off is finished whatever the use is: until then data/ may be neither the old
+// nor the new. Cause Busy when the lock is not
 // free within wait.
 func (f *Folder) Lock(ctx context.Context, use Use, wait time.Duration) error {
 	if err := f.take(ctx, use, wait); err != nil {
@@ -100,6 +101,11 @@ func (f *Folder) settleFor(ctx context.Context, use Use, wait time.Duration) err
 			return err
 		}
 		return f.settleJournal()
+	}
+	if use == Read && f.tidy(ctx) {
+		if err := f.take(ctx, use, wait); err != nil {
+			return err
+		}
 	}
 	j, err := f.readExchange()
 	if err != nil || j == nil {
@@ -150,6 +156,9 @@ func (f *Folder) checkFolders() error {
 }
 
 func (f *Folder) take(ctx context.Context, use Use, wait time.Duration) error {
+	if use == Read && !f.InUse() {
+		use = Look
+	}
 	if use == Look {
 		if there, err := durable.Exists(f.Layout.lock()); err != nil || !there {
 			return err

@@ -48,9 +48,18 @@ func isSaveID(s string) bool {
 // isBeside tells whether a name is that of a new file that waits for its
 // rename: .NAME.SAVE-ID.new.
 func isBeside(name string) bool {
-	rest, ok := strings.CutSuffix(name, ".new")
+	_, _, ok := besideOf(name)
+	return ok
+}
+
+// besideOf takes such a name apart.
+func besideOf(beside string) (name, saveID string, ok bool) {
+	rest, ok := strings.CutSuffix(beside, ".new")
 	dot := strings.LastIndexByte(rest, '.')
-	return ok && dot > 1 && name[0] == '.' && isSaveID(rest[dot+1:])
+	if !ok || dot <= 1 || beside[0] != '.' || !isSaveID(rest[dot+1:]) {
+		return "", "", false
+	}
+	return rest[1:dot], rest[dot+1:], true
 }
 
 // journalled are the only files that a journal may name, so that a journal
@@ -87,16 +96,16 @@ func (l Layout) readJournal() (*journal, error) {
 	}
 	var j journal
 	if err := json.Unmarshal(b, &j); err != nil {
-		return nil, fault.Wrap(fault.MixedConfiguration, err, "read the journal of a save")
+		return nil, fault.Wrap(fault.MixedConfiguration, err, "read the journal of a save, data/%s", journalFile)
 	}
 	if j.Version != journalVersion {
-		return nil, fault.New(fault.Malformed, "the journal of a save was written by a newer version of ssovault")
+		return nil, fault.New(fault.Malformed, "the journal of a save, data/%s, was written by a newer version of ssovault", journalFile)
 	}
 	for _, e := range j.Entries {
 		// A save writes the PIN or leaves it, and announces nothing.
 		odd := e.Name == pinEntry && e.Remove || (e.Name == pendingEntry || e.Name == dealtEntry) && !e.Remove
 		if !journalled[e.Name] || !isSaveID(j.SaveID) || odd {
-			return nil, fault.New(fault.MixedConfiguration, "the journal of a save names %q, which is no file of ours", e.Name)
+			return nil, fault.New(fault.MixedConfiguration, "the journal of a save, data/%s, names %q, which is no file of ours", journalFile, e.Name)
 		}
 	}
 	return &j, nil
@@ -176,7 +185,7 @@ func (l Layout) resolve(j *journal, e journalEntry) (string, error) {
 			return path, nil
 		}
 	}
-	return "", fault.New(fault.MixedConfiguration, "a save was cut off, and its %s is not there", e.Name)
+	return "", fault.New(fault.MixedConfiguration, "a save was cut off (data/%s), and its %s is not there", journalFile, e.Name)
 }
 
 // sweep removes the new files of saves that never came to be.

@@ -67,8 +67,8 @@ var (
 // commit writes a save: every new file beside the old one, read back and
 // opened, then the journal, then the renames. key seals; it is nil for a save
 // in the clear. It tells whether the save holds: an error before the journal
-// leaves everything as it was, one after it leaves the rest to whoever opens
-// the folder next. The folder must be open for Change.
+// leaves everything as it was, one after it (ErrMade) leaves the rest to whoever
+// opens the folder next. The folder must be open for Change.
 func (f *Folder) commit(ctx context.Context, s Save, key sks.Key) (mark sks.Mark, holds bool, err error) {
 	var id [16]byte
 	_, _ = rand.Read(id[:])
@@ -149,9 +149,12 @@ func (f *Folder) commit(ctx context.Context, s Save, key sks.Key) (mark sks.Mark
 		// The rename may have happened and only its sync failed: then the save
 		// holds, and must not be swept away.
 		had, readErr := f.readJournal()
-		return mark, readErr != nil || had != nil && had.SaveID == mark.SaveID, err
+		if readErr == nil && (had == nil || had.SaveID != mark.SaveID) {
+			return mark, false, err
+		}
+		return mark, true, made(err, readErr)
 	}
-	return mark, true, f.finish(&j)
+	return mark, true, made(f.finish(&j), nil)
 }
 
 // staleBound names the bound file that a newly taken one replaces under

@@ -69,12 +69,6 @@ func (c *Contents) Unseal(ctx context.Context, store sks.Store) (Plain, Rollback
 	if err != nil {
 		return Plain{}, Rollback{}, fault.Wrap(fault.Unreachable, err, "find the key %q (id %s)", c.SKS.KeyLabel, c.SKS.KeyID)
 	}
-	for name, file := range map[string]encp.File{InstanceEncp: c.Instance, SharedEncp: c.Shared} {
-		if file.KeyID != c.SKS.KeyID {
-			return Plain{}, Rollback{}, fault.New(fault.WrongKey, "data/%s was sealed with the key of id %s, data/%s names %s",
-				name, file.KeyID, SKSFile, c.SKS.KeyID)
-		}
-	}
 	var p Plain
 	if p.Instance, err = c.open(ctx, key, c.Instance, InstanceEncp); err != nil {
 		return Plain{}, Rollback{}, err

@@ -293,6 +293,18 @@ func TestCauses(t *testing.T) {
 			}
 			edit(SKSFile, id.String(), other.String())(i)
 		}, fault.WrongKey},
+		{"headers name another key, digests made to fit", func(i *install) {
+			id := keyID(i)
+			for _, n := range []string{SharedEncp, InstanceEncp} {
+				i.write(n, resum(bytes.Replace(i.read(n), []byte(id.String()), []byte(strings.Repeat("ab", 16)), 1)))
+			}
+			i.device.Away = true // it is seen without the device
+		}, fault.WrongKey},
+		{"one header names another key", func(i *install) {
+			id := keyID(i)
+			i.write(SharedEncp, resum(bytes.Replace(i.read(SharedEncp), []byte(id.String()), []byte(strings.Repeat("ab", 16)), 1)))
+			i.device.Away = true
+		}, fault.WrongKey},
 		{"no GCM any more", func(i *install) { i.device.NoGCM = true }, fault.NoGCM},
 		{"sick", func(i *install) { i.device.Sick = true }, fault.Unreachable},
 		{"altered, digest made to fit", func(i *install) {

@@ -74,6 +74,9 @@ func (d *dialog) save() (result Result, err error) {
 // notSaved tells a save that failed from one that holds although the device
 // could not be told of it: "nothing was changed" would then be wrong.
 func (d *dialog) notSaved(f *vault.Folder, out vault.Outcome, err error) error {
+	if errors.Is(err, vault.ErrMade) {
+		return err
+	}
 	if f.Holds(out) {
 		return fault.Wrap(fault.Unclassified, err, "the settings are sealed and saved, but")
 	}
