@@ -60,7 +60,7 @@ func (r Refusals) Check(token, role, identity string) error {
 	had := all[i]
 	when := had.Time.UTC().Format("2006-01-02 15:04:05 UTC")
 	if !strings.HasPrefix(had.Source, string(KindFile)) {
-		return fault.New(fault.PINRefused, "the HSM refused the PIN from %s on %s, and nothing shows whether that source has changed since: not tried again", had.Source, when).
+		return fault.New(fault.PINRefused, "the HSM refused the PIN from %s on %s, and nothing shows whether that source has changed since: not tried again", shown(had.Source), when).
 			With("correct the PIN at its source, then log in once by hand: ssovault doctor --try-pin --pin-source prompt")
 	}
 	return fault.New(fault.PINRefused, "the HSM refused this PIN on %s and its source has not changed since: not tried again", when)
