@@ -24,6 +24,7 @@ func TestRefusedAnswers(t *testing.T) {
 		{"ssl_file", "/", "not a regular file"},
 		{"ssl_file", "FILES/text", "the file is not a key store"},
 		{"key_store_password", "wrong", "the password is wrong, or the file is damaged"},
+		{"key_password", "another", "a PKCS#12 has one password"},
 		{"saml_file", "FILES/text", "the file is not XML"},
 		{"sks", "perhaps", `answer y or n, not "perhaps"`},
 		{"sks_type", "Paper", `"Paper" is none of 1 Gemalto SafeNet Luna HSM, 2 SafeNet ProtectServer, 3 SoftHSM, 4 Other PKCS#11`},
@@ -77,7 +78,7 @@ func TestRefusedAnswers(t *testing.T) {
 
 // quickUnless is quick, but for the questions about a password of the store.
 func (s *scene) quickUnless(key string) script {
-	if key == "key_store_password" {
+	if key == "key_store_password" || key == "key_password" {
 		return s.first()
 	}
 	return s.quick()
