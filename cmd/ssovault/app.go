@@ -160,7 +160,11 @@ func (a *app) baseFolder() (string, error) {
 		return env, nil
 	}
 	dir, err := os.Getwd()
-	return dir, fault.Wrap(fault.NotPermitted, err, "find the working directory")
+	if err != nil {
+		return "", (&fault.Error{Op: "find the working directory", Cause: fault.NotPermitted, Err: err}).
+			With("go to a folder that is there, or name the install folder with --base or $SSOVAULT_BASE")
+	}
+	return dir, nil
 }
 
 // find finds the install folder, and from then on the log is there.

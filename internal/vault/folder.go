@@ -136,7 +136,8 @@ func (f *Folder) checkFolders() error {
 			return fault.Wrap(fault.NotPermitted, err, "look at %s", dir)
 		}
 		if !info.IsDir() {
-			return fault.New(fault.NotPermitted, "%s is not a folder", dir)
+			return fault.New(fault.NotPermitted, "%s is not a folder", dir).
+				With("move away what lies there: a folder is meant, and no link to one (a file system of its own can be mounted there)")
 		}
 		if err := owner.Protected(dir, f.Owner.UID); err != nil {
 			return err

@@ -188,3 +188,32 @@ func TestDeviceOfNoUse(t *testing.T) {
 		})
 	}
 }
+
+// An unattended login that the token's flags advise against is none that was
+// refused: what helps is to allow one try, not another password.
+func TestLoginNotTried(t *testing.T) {
+	s := newScene(t)
+	s.shelf[0].Token.Tries = sks.TriesLow
+	_, transcript, err := s.unattended(s.words(s.quick()))
+	if fault.Of(err) != fault.PINRefused || strings.Contains(fault.HintFor(err), "right password") || strings.Contains(transcript, "refused the password") || s.shelf[0].Logins() != 0 {
+		t.Errorf("%v, hint %s, %d logins\n%s", err, fault.HintFor(err), s.shelf[0].Logins(), transcript)
+	}
+	s.shelf[0].PIN, s.shelf[0].Token.Tries = "another", sks.TriesUnknown
+	_, transcript, err = s.unattended(s.words(s.quick()))
+	if fault.Of(err) != fault.PINRefused || !strings.Contains(fault.HintFor(err), "right password") || !strings.Contains(transcript, "refused the password") {
+		t.Errorf("%v, hint %s\n%s", err, fault.HintFor(err), transcript)
+	}
+}
+
+// An HSM that is away comes back: to begin anew is not what its hint begins with.
+func TestAwayIsNotAfresh(t *testing.T) {
+	s, _ := sealed(t)
+	for _, d := range s.shelf {
+		d.Away = true
+	}
+	_, _, err := s.unattended(s.words(s.first()))
+	hint := fault.HintFor(err)
+	if fault.Of(err) != fault.Unreachable || !strings.Contains(hint, "then run this again. Only for an HSM that is gone for good") || strings.Contains(hint, "or begin anew") {
+		t.Errorf("%v: %s", err, hint)
+	}
+}
