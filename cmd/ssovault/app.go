@@ -3,12 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -135,15 +133,8 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 // usage gives what cobra refuses its cause and its command.
 func usage(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
-	if errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "" {
-		letters := unknown.GetSpecifiedShortnames()
-		switch name, _, _ := strings.Cut(letters, "="); name {
-		case "config", "disableSKS": // translate leaves them where they have one
-			err = fmt.Errorf("-%s takes no value", name)
-		default:
-			first, _ := utf8.DecodeRuneInString(letters)
-			err = fmt.Errorf("unknown flag -%c", first) // what follows it may be a PIN
-		}
+	if errors.As(err, &unknown) {
+		err = unknownFlag(cmd, unknown)
 	}
 	if cmd.HasParent() {
 		return fault.Wrap(fault.Usage, err, "%s", cmd.Name())
