@@ -3,12 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -131,15 +129,8 @@ else. docs/operating.md explains each with its remedy.`
 // usage gives what cobra refuses its cause and its command.
 func usage(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
-	if errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "" {
-		letters := unknown.GetSpecifiedShortnames()
-		switch name, _, _ := strings.Cut(letters, "="); name {
-		case "config", "disableSKS": // translate leaves them where they have one
-			err = fmt.Errorf("-%s takes no value", name)
-		default:
-			first, _ := utf8.DecodeRuneInString(letters)
-			err = fmt.Errorf("unknown flag -%c", first) // what follows it may be a PIN
-		}
+	if errors.As(err, &unknown) {
+		err = unknownFlag(cmd, unknown)
 	}
 	if cmd.HasParent() {
 		return fault.Wrap(fault.Usage, err, "%s", cmd.Name())
@@ -156,7 +147,11 @@ func (a *app) baseFolder() (string, error) {
 		return env, nil
 	}
 	dir, err := os.Getwd()
-	return dir, fault.Wrap(fault.NotPermitted, err, "find the working directory")
+	if err != nil {
+		return "", (&fault.Error{Op: "find the working directory", Cause: fault.NotPermitted, Err: err}).
+			With("go to a folder that is there, or name the install folder with --base or $SSOVAULT_BASE")
+	}
+	return dir, nil
 }
 
 // find finds the install folder, and from then on the log is there.

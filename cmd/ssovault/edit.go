@@ -58,16 +58,15 @@ func (a *app) edit(ctx context.Context) (err error) {
 		return err
 	}
 	edited, err = a.editIn(folder.Path, was)
-	if err != nil || snapshot(was).equal(edited) {
+	before := snapshot(was)
+	if err != nil || before.equal(edited) {
 		return errors.Join(err, folder.Close())
 	}
 	if err := a.saveEdited(ctx, began, was, edited); err != nil {
 		if leaveErr := folder.Leave(); leaveErr != nil {
 			return errors.Join(err, leaveErr)
 		}
-		e := &fault.Error{Cause: fault.Of(err), Err: err}
-		return e.With(fault.HintFor(err) + "; what was edited is in memory in " + folder.Path +
-			": 'ssovault import --file shared " + filepath.Join(folder.Path, vault.SharedClear) + "' takes it in, then remove that folder")
+		return leaveEdited(folder, before, edited, err)
 	}
 	return folder.Close()
 }
@@ -77,7 +76,8 @@ func (a *app) saveEdited(ctx context.Context, began *vault.Contents, was, edited
 	return a.change(ctx, access{}, func(s *session, save *vault.Save) (bool, error) {
 		if s.contents.Mode != began.Mode || s.contents.Mark() != began.Mark() || !snapshot(was).equal(save.Settings) {
 			return false, fault.New(fault.Busy, "somebody else changed the settings while they were being edited; nothing was saved").
-				With("edit them again; for single settings 'ssovault set' is quicker")
+				Because("the settings are no longer those that were edited").
+				With("look at what others changed with 'ssovault show', or edit again")
 		}
 		save.Settings = edited
 		return true, nil

@@ -347,7 +347,9 @@ cp "$1" "$1~"; cp "$1" "$where/.swp"; cat "$1" > "$HOME/.history"; cat "$1" > "$
 	}
 	// While the editor stands open the service starts and others change
 	// settings; what was edited is then not saved over theirs.
-	slow := c.bring("slow", []byte("#!/bin/sh\necho open\nread x\nsed -i s/^admin_port=.*/admin_port=1/ \"$1\"\n"))
+	c.must("set", "gone=1", "odd one=1")
+	slow := c.bring("slow", []byte("#!/bin/sh\necho open\nread x\n"+
+		"sed -i -e '$a added=a\\\\nb' -e s/^admin_port=.*/admin_port=1/ -e /^gone=/d -e /^odd/d \"$1\"\n"))
 	if err := os.Chmod(slow, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -364,7 +366,7 @@ cp "$1" "$1~"; cp "$1" "$where/.swp"; cat "$1" > "$HOME/.history"; cat "$1" > "$
 		t.Fatalf("%q", line)
 	}
 	c.must("run", "--", "/bin/true")
-	c.must("set", "admin_port=7778")
+	c.must("set", "admin_port=7778", "private_ip=10.9.9.9", "sso_domain=theirs")
 	before = c.tree()
 	in.Write([]byte("\n"))
 	_ = cmd.Wait()
@@ -372,12 +374,39 @@ cp "$1" "$1~"; cp "$1" "$where/.swp"; cat "$1" > "$HOME/.history"; cat "$1" > "$
 		t.Errorf("edited over another change: exit %d", code)
 	}
 	// What was edited is not lost.
-	_, rest, ok := strings.Cut(complaint.String(), "in memory in ")
-	left, _, _ := strings.Cut(rest, ":")
+	_, rest, ok := strings.Cut(complaint.String(), "; instance.properties as edited: in memory in ")
+	left, rest, _ := strings.Cut(rest, ";")
 	defer os.RemoveAll(left)
 	if b, err := os.ReadFile(filepath.Join(left, "instance.properties")); !ok || err != nil || !strings.Contains(string(b), "admin_port=1\n") {
 		t.Errorf("what was edited is gone: %v\n%s", err, complaint.String())
 	}
+	if text := complaint.String(); strings.Contains(text, "holds the lock") || strings.Contains(text, "shared.properties") {
+		t.Errorf("what is not so: %s", text)
+	}
+	if !maps.Equal(before, c.tree()) {
+		t.Error("a refused edit has changed something")
+	}
+	// The command of the hint takes in what was edited, and nothing else.
+	_, hint, _ := strings.Cut(rest, "taken in by '")
+	hint, _, _ = strings.Cut(hint, "'; then remove that folder")
+	shell := c.command()
+	shell.Args = []string{"sh", "-c", hint}
+	shell.Env = append(shell.Env, "PATH="+filepath.Dir(shell.Path)+":/usr/bin:/bin")
+	shell.Path = "/bin/sh"
+	if o := execute(t, shell); o.code != 0 {
+		t.Fatalf("%s: exit %d\n%s", hint, o.code, o.stderr)
+	}
+	for key, want := range map[string]string{"admin_port": "1", "added": "a\nb", "private_ip": "10.9.9.9", "sso_domain": "theirs"} {
+		if got := c.must("get", key); got != want+"\n" {
+			t.Errorf("%s=%q", key, got)
+		}
+	}
+	for _, key := range []string{"gone", "odd one"} {
+		if o := c.run("get", key); o.code != 2 {
+			t.Errorf("%s is still there", key)
+		}
+	}
+	before = c.tree()
 	cmd = c.command("edit")
 	cmd.Env = append(cmd.Env, "VISUAL=/bin/false")
 	if o := execute(t, cmd); o.code != 1 {

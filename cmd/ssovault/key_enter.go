@@ -293,7 +293,7 @@ func given(b []byte, err error) ([]byte, error) {
 		err = fault.New(fault.Usage, "there is no file %s", missing.Path)
 	case fault.Of(err) == fault.Malformed:
 		err = (&fault.Error{Cause: fault.Malformed, Err: err}).With("nothing was changed; it is another file than is meant")
-	case fault.Of(err) == fault.NotPermitted && !errors.Is(err, fs.ErrPermission) && fault.HintFor(err) == fault.NotPermitted.Hint():
+	case fault.Of(err) == fault.NotPermitted && !errors.Is(err, fs.ErrPermission) && durable.NotAFile(err):
 		err = (&fault.Error{Cause: fault.NotPermitted, Err: err}).With("name the file itself, a regular one; what another program gives goes to standard input")
 	}
 	return b, err

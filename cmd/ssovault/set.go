@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -89,7 +90,8 @@ that --key-store-password-source and --key-password-source name.`,
 				}
 				passwords = append(passwords, pair{key, value})
 			}
-			return a.change(cmd.Context(), need, func(_ *session, save *vault.Save) (bool, error) {
+			dropped := ""
+			err = a.change(cmd.Context(), need, func(_ *session, save *vault.Save) (bool, error) {
 				before := snapshot(save.Settings)
 				for _, p := range passwords {
 					if err := place(save, p, "", nil); err != nil {
@@ -105,11 +107,13 @@ that --key-store-password-source and --key-password-source name.`,
 						return false, err
 					}
 				}
-				if o.storePasswordSource == "" && o.keyPasswordSource == "" {
-					dropPasswords(save)
-				}
+				dropped = dropPasswords(save, o.storePasswordSource != "", o.keyPasswordSource != "")
 				return len(save.Files) > 0 || !before.equal(save.Settings), nil
 			})
+			if err == nil {
+				a.warn(dropped)
+			}
+			return err
 		},
 	}
 	f := c.Flags()
@@ -273,22 +277,34 @@ func takeIn(save *vault.Save, kind, path string) (name string, err error) {
 	return name, nil
 }
 
-// dropPasswords takes away the passwords of the key store before, where the new
-// one can have none of its own: PEM has no store password, and the key of a
-// PKCS#12 has the store's.
-func dropPasswords(save *vault.Save) {
+// dropPasswords takes away the passwords of the key store before that were not
+// given anew, where the new one can have none of its own: PEM has no store
+// password, and the key of a PKCS#12 has the store's. It gives the warning that
+// says so, or "".
+func dropPasswords(save *vault.Save, storeGiven, keyGiven bool) string {
 	content, ok := save.Files[save.Settings.Bound.KeyStore.Name]
 	if !ok {
-		return
+		return ""
 	}
-	switch kind, err := keystore.Detect(content); {
-	case err != nil:
-	case kind == keystore.PEM:
-		save.Settings.Shared.Unset("key_store_password")
-		save.Settings.Shared.Unset("key_password")
-	case kind == keystore.PKCS12:
-		save.Settings.Shared.Unset("key_password")
+	kind, err := keystore.Detect(content)
+	if err != nil || kind == keystore.JKS {
+		return ""
 	}
+	dropped := []string{}
+	if kind == keystore.PEM && !storeGiven && save.Settings.Shared.Unset("key_store_password") {
+		dropped = append(dropped, "key_store_password")
+	}
+	if !keyGiven && save.Settings.Shared.Unset("key_password") {
+		dropped = append(dropped, "key_password")
+	}
+	if len(dropped) == 0 {
+		return ""
+	}
+	why := "a PEM has no passwords"
+	if kind == keystore.PKCS12 {
+		why = "a PKCS#12 has one password"
+	}
+	return fmt.Sprintf("%s of the key store before is removed: %s", strings.Join(dropped, " and "), why)
 }
 
 // checkKeyStore makes sure that the key store opens with the passwords that
@@ -316,6 +332,9 @@ func checkKeyStore(f *vault.Folder, was before, save *vault.Save) error {
 	}
 	if _, err := keystore.Open(content, get("key_store_password"), get("key_password")); err != nil {
 		e := &fault.Error{Op: "the key store with these passwords", Cause: fault.Usage, Err: err}
+		if errors.Is(err, keystore.ErrOnePassword) {
+			return e.With("nothing was changed; leave the private key's password out: --key-password-source with 'set', key_password with 'import'")
+		}
 		if taken {
 			return e.With("give its passwords with --key-store-password-source and --key-password-source")
 		}

@@ -29,7 +29,9 @@ func (a *app) supportCommand() *cobra.Command {
 		Long: `Support writes a bundle of what somebody else needs to help: version, status, the
 doctor's checklist, the headers of the sealed files, sks.properties, the list of
 data/, the end of the log. It holds no PIN, no key, no setting's value, and not the
-bodies of the sealed files. The checklist logs in to the HSM only with --login.`,
+bodies of the sealed files; comments and values of sks.properties that are not
+ssovault's, the arguments of a command and foreign lines of the log are left out.
+The checklist logs in to the HSM only with --login.`,
 		Example: `  ssovault support /tmp/support.tar.gz`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -83,15 +85,17 @@ func (a *app) bundle(cmd *cobra.Command, f *vault.Folder, login bool) ([]part, e
 		add(name, b.Bytes(), err)
 	}
 	addJSON("version.json", versionOf())
+	text, clean, err := harmlessOf(f)
+	add(vault.SKSFile, text, err)
 	status, _ := a.gatherStatus(f)
-	addJSON("status.json", status)
+	addJSON("status.json", clean.status(status))
 	device, err := a.device(f)
 	if err != nil {
 		return nil, err
 	}
 	d := doctor.Doctor{Folder: f, Device: device, Now: a.now(), LookupEnv: a.hidden.Lookup, NoLogin: !login}
 	lines, _ := d.Run(cmd.Context())
-	addJSON("doctor.json", lines)
+	addJSON("doctor.json", clean.checklist(lines))
 
 	for _, name := range []string{vault.InstanceEncp, vault.SharedEncp} {
 		b, err := durable.Read(f.Data(name), encp.MaxFile)
@@ -104,16 +108,10 @@ func (a *app) bundle(cmd *cobra.Command, f *vault.Folder, login bool) ([]part, e
 		}
 		add(name+".header", nil, err)
 	}
-	b, err := durable.Read(f.Data(vault.SKSFile), vault.MaxSKS)
-	if err == nil {
-		if text, ok := vault.Readable(vault.SKSFile, b); ok {
-			add(vault.SKSFile, text, nil)
-		}
-	}
 	list, err := listFolder(f.Data(""))
 	add("data.txt", list, err)
 	tail, err := tailOf(f.Log())
-	add("ssovault.log", tail, err)
+	add("ssovault.log", clean.logLines(tail), err)
 	return parts, nil
 }
 

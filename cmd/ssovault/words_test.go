@@ -113,3 +113,28 @@ func TestUsage(t *testing.T) {
 		t.Errorf("left: %v", files)
 	}
 }
+
+// A flag that is not known is named as it was given, but for what may be a secret;
+// a word that would hold one says how it is given.
+func TestUnknownFlags(t *testing.T) {
+	c := newConnector(t)
+	for _, row := range []struct {
+		args         []string
+		says, hidden string
+	}{
+		{[]string{"-initialize", "acme", "-key_store_password", canaryPassword}, "the command line: key_store_password would hold a secret", canaryPassword},
+		{[]string{"-initialize", "acme", "-key_store_password=" + canaryPassword}, "key_store_password_source=file:PATH", canaryPassword},
+		{[]string{"-initialize", "acme", "--sks_password", canaryPassword}, "sks_password_source=file:PATH", canaryPassword},
+		{[]string{"-initialize", "acme", "-foo", "bar"}, "unknown flag -foo\n", "bar"},
+		{[]string{"-initialize", "acme", "--foo", "bar"}, "unknown flag --foo\n", "bar"},
+		{[]string{"config", "-host", "h"}, "unknown flag -host\n", "-ost"},
+		{[]string{"status", "-json"}, "unknown flag -json; --json is one", "-j\n"},
+		{[]string{"status", "-p1234"}, "unknown flag -p\n", "1234"},
+		{[]string{"-config=x"}, "-config takes no value", "unknown"},
+	} {
+		o := c.run(row.args...)
+		if o.code != 2 || !strings.Contains(o.stderr, row.says) || strings.Contains(o.stderr, row.hidden) {
+			t.Errorf("%q: exit %d\n%s", row.args, o.code, o.stderr)
+		}
+	}
+}

@@ -63,6 +63,15 @@ func (a *Answers) put(name, value, where string) error {
 	return nil
 }
 
+// RefusedSecret refuses a key whose value would be a secret itself, and says how to
+// give it; nil for any other.
+func RefusedSecret(name, where string) error {
+	if _, isSecret := lookup(name + sourceSuffix); !isSecret {
+		return nil
+	}
+	return unknown(name, where)
+}
+
 // unknown refuses a key; one that is a secret itself is told how to be given.
 func unknown(name, where string) error {
 	if _, isSecret := lookup(name + sourceSuffix); isSecret {

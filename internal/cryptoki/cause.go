@@ -14,6 +14,7 @@ const (
 	PINLocked             = 0xA4
 	UserNotLoggedIn       = 0x101
 	UserPINNotInitialized = 0x102
+	UserTypeInvalid       = 0x103
 	PINTooWeak            = 0x1B8
 )
 

@@ -46,7 +46,7 @@ func (v *visit) device(ctx context.Context) {
 	if v.NoLogin {
 		return
 	}
-	if v.store, _, err = v.Folder.Connect(ctx, s, v.Device); !v.judge("login", v.Folder.OrRecovery(err), "the PIN from "+s.PIN.String()+" logs in as "+string(s.Role)) {
+	if v.store, _, err = v.Folder.Connect(ctx, s, v.Device); !v.judge("login", v.Folder.OrRecovery(err), "the PIN from "+s.PIN.Shown()+" logs in as "+string(s.Role)) {
 		return
 	}
 	if fault.Of(v.scanErr) == fault.WrongKey {

@@ -3,6 +3,7 @@ package doctor
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -112,7 +113,11 @@ func (v *visit) certificate() {
 	get := func(key string) secret.Value { s, _ := set.Shared.Get(key); return secret.New([]byte(s)) }
 	chain, err := keystore.Open(b, get("key_store_password"), get("key_password"))
 	if err != nil {
-		v.fail("certificate", fault.Wrap(fault.KeyStoreMissing, err, "open data/%s", name))
+		failed := &fault.Error{Op: "open data/" + name, Cause: fault.KeyStoreMissing, Err: err}
+		if errors.Is(err, keystore.ErrOnePassword) {
+			failed.Advice = "ssovault unset key_password"
+		}
+		v.fail("certificate", failed)
 		return
 	}
 	for _, c := range chain.Certificates {

@@ -43,10 +43,20 @@ func wrap(err error, format string, args ...any) error {
 	if !errors.As(err, &path) && !errors.As(err, &link) {
 		e.Op = fmt.Sprintf(format, args...)
 	}
-	if errors.Is(err, unix.EROFS) {
-		e.Advice = "the file system is mounted read-only: find out why (dmesg), and mount it for writing"
-	}
 	return e
+}
+
+// Remedies for what lies in the place of a file.
+const (
+	adviceLink  = "put the file itself there: links are not followed"
+	adviceOther = "move away what lies there: a regular file is meant"
+)
+
+// NotAFile tells whether OpenFile refused what lies there: a link, or another thing
+// than a regular file.
+func NotAFile(err error) bool {
+	hint := fault.HintFor(err)
+	return hint == adviceLink || hint == adviceOther
 }
 
 // Read gives the content of a regular file of at most limit bytes. A link, a
@@ -99,7 +109,7 @@ func OpenFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		if errors.Is(err, unix.ELOOP) {
-			return nil, fault.New(fault.NotPermitted, "open %s: it is a link", path)
+			return nil, fault.New(fault.NotPermitted, "open %s: it is a link", path).With(adviceLink)
 		}
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, err
@@ -108,7 +118,7 @@ func OpenFile(path string) (*os.File, error) {
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = fault.New(fault.NotPermitted, "open %s: it is not a regular file", path)
+		err = fault.New(fault.NotPermitted, "open %s: it is not a regular file", path).With(adviceOther)
 	}
 	if err != nil {
 		f.Close()
@@ -213,7 +223,7 @@ func MakeFolder(path string) error {
 		return wrap(err, "look at %s", path)
 	}
 	if !info.IsDir() {
-		return fault.New(fault.NotPermitted, "%s is not a folder", path)
+		return fault.New(fault.NotPermitted, "%s is not a folder", path).With("move away what lies there: a folder is meant, and no link to one")
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"syscall"
 )
 
 // Cause says why something failed. It is itself an error, so that
@@ -92,16 +93,16 @@ var table = [causeCount]row{
 		hint: "the source of the PIN is absent or empty, or the HSM wants a new PIN: look at sks.pin in data/sks.properties"},
 	KeyAmbiguous: {exit: 23, sks: true,
 		text: "several keys in the HSM have this id",
-		hint: "list the keys with the vendor's tool and delete the one that is not ours; ssovault never guesses"},
+		hint: "list the keys with 'ssovault key list', and delete the one that is not ours with the vendor's tool; ssovault never guesses"},
 	WrongKey: {exit: 24, sks: true,
 		text: "the key in the HSM is not the one that sealed these files",
-		hint: "was the key replaced, or is this another partition? Restore the backup that belongs to this key, or bring the old key back"},
+		hint: "was the key replaced, or is this another partition? 'ssovault key list' shows what is there. Restore the backup that belongs to this key, or bring the old key back"},
 	WrongInstance: {exit: 25, sks: true,
 		text: "a file of another instance, or the two property files swapped",
 		hint: "put each file back in its place, or restore both from one backup of this instance"},
 	Tampered: {exit: 26, sks: true,
 		text: "a file is damaged or was altered",
-		hint: "restore both property files from one backup; if you meant to replace the key store or the metadata, use 'ssovault set ssl_file=FILE' or 'saml_file=FILE'"},
+		hint: "restore both property files from one backup"},
 	RolledBack: {exit: 27, sks: true,
 		text: "the files are older than the HSM remembers",
 		hint: "if an older backup was restored on purpose, make it the newest with 'ssovault accept'"},
@@ -113,7 +114,7 @@ var table = [causeCount]row{
 		hint: "see 'ssovault status'; restore data/ as a whole from one backup, or configure with 'ssovault -config'"},
 	NotPermitted: {exit: 30, sks: true,
 		text: "not permitted",
-		hint: "set owner and mode as the message says; for a Luna the user must be in the group hsmusers"},
+		hint: "set owner and mode of what the message names; those of the folders above it count too"},
 	Busy: {exit: 31, sks: true,
 		text: "another ssovault holds the lock",
 		hint: "wait for it to end, or give a longer '--lock-wait'"},
@@ -252,14 +253,21 @@ func TextFor(err error) string {
 	return cause.Error()
 }
 
+// adviceReadOnly is the remedy where it is not the owner or the mode of a file that
+// keeps somebody from writing it.
+const adviceReadOnly = "the file system is mounted read-only: find out why (dmesg), and mount it for writing"
+
 // HintFor gives the remedy for err: the advice of the outermost Error that has
-// one, else that of the cause.
+// one, else that of a read-only file system, else that of the cause.
 func HintFor(err error) string {
 	var e *Error
 	for inner := err; errors.As(inner, &e); inner = e.Err {
 		if e.Advice != "" {
 			return e.Advice
 		}
+	}
+	if errors.Is(err, syscall.EROFS) {
+		return adviceReadOnly
 	}
 	return Of(err).Hint()
 }

@@ -78,5 +78,28 @@ func loadable(library string) error {
 		return fault.New(fault.Unreachable, "there is no PKCS#11 library at %s", library).
 			With("install the vendor's client, or correct the path of the library")
 	}
-	return fault.Wrap(fault.NotPermitted, owner.Protected(library, os.Geteuid()), "load the PKCS#11 library")
+	err := owner.Protected(library, os.Geteuid())
+	if err == nil {
+		err = readable(library)
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return (&fault.Error{Op: "load the PKCS#11 library", Cause: fault.NotPermitted, Err: err}).With(adviceGroup)
+	}
+	return fault.Wrap(fault.NotPermitted, err, "load the PKCS#11 library")
+}
+
+// adviceGroup is the remedy where a vendor's files may not be opened.
+const adviceGroup = "let this user read the library and the folders above it; for a Luna the user must be in the group hsmusers"
+
+// readable tells why this user may not read a library. What else is wrong with it
+// shows when it is loaded.
+func readable(library string) error {
+	f, err := os.Open(library)
+	if err != nil {
+		if errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+		return nil
+	}
+	return f.Close()
 }

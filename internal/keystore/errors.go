@@ -17,6 +17,7 @@ var (
 	ErrDamaged     = errors.New("the key store is damaged")
 	ErrPassword    = errors.New("the password is wrong, or the file is damaged")
 	ErrKeyPassword = errors.New("the password of the private key is wrong, or the key is damaged")
+	ErrOnePassword = errors.New("a PKCS#12 has one password: that of the private key is empty here, or the same as the key store's")
 	ErrEncoding    = errors.New("the password cannot be used with this kind of key store")
 	ErrRounds      = errors.New("the key store asks for too many rounds to derive a key from its password")
 	ErrUnsupported = errors.New("the key store uses something that is not supported")

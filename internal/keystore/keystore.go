@@ -82,9 +82,9 @@ func Detect(b []byte) (Kind, error) {
 
 // Open reads the chain and checks that the private key opens with keyPassword
 // (with storePassword where that is empty) and belongs to the first
-// certificate. PKCS#12 has one password for both: its keys open with
-// storePassword, whatever keyPassword is. b may be wiped afterwards. The errors wrap
-// this package's.
+// certificate. PKCS#12 has one password for both: another keyPassword is
+// ErrOnePassword, since Java does not open the key with it. b may be wiped
+// afterwards. The errors wrap this package's.
 func Open(b []byte, storePassword, keyPassword secret.Value) (Chain, error) {
 	if keyPassword.Len() == 0 {
 		keyPassword = storePassword

@@ -17,9 +17,9 @@ import (
 // an encrypted part. The most that the scan lets pass takes about half of it.
 const decodeTime = 10 * time.Second
 
-// readPKCS12 opens everything with the store's password. A password of the key
-// is not looked at: in PKCS#12 it is the store's, and keytool, too, ignores
-// another one that is given with it.
+// readPKCS12 opens everything with the store's password. In PKCS#12 it is the
+// key's too: keytool ignores another one that is given with it, but a service that
+// asks Java for the key with another one gets an UnrecoverableKeyException.
 func readPKCS12(b []byte, storePassword secret.Value, keyPassword *secret.Value) (content, error) {
 	if err := wholeDER(b); err != nil {
 		return content{}, err
@@ -41,6 +41,9 @@ func readPKCS12(b []byte, storePassword secret.Value, keyPassword *secret.Value)
 	})
 	if err != nil && !hasMAC && (errors.Is(err, ErrDamaged) || errors.Is(err, errOwnPassword)) {
 		err = fmt.Errorf("%w: a PKCS#12 file without a MAC that is encrypted, or damaged; convert it: %s", ErrUnsupported, convertPKCS12)
+	}
+	if err == nil && keyPassword != nil && !keyPassword.Equal(storePassword) {
+		return content{}, ErrOnePassword
 	}
 	return found, err
 }

@@ -196,7 +196,8 @@ func MemoryRoot() (string, error) {
 		}
 	}
 	tried := strings.Join(candidates[1:], ", ")
-	return "", fault.New(fault.NotPermitted, "no folder in memory (tmpfs) that may be written to; looked at $XDG_RUNTIME_DIR, %s", tried)
+	return "", fault.New(fault.NotPermitted, "no folder in memory (tmpfs) that may be written to; looked at $XDG_RUNTIME_DIR, %s", tried).
+		With("mount one: mount -t tmpfs -o mode=1777 tmpfs /dev/shm; in a container, give it one")
 }
 
 // trusted tells whether nobody else can take away what this user makes in a

@@ -37,9 +37,11 @@ func Of(base string) (Identity, error) {
 	case err != nil:
 		return Identity{}, fault.Wrap(fault.NotPermitted, err, "look at %s", base)
 	case info.Mode()&fs.ModeSymlink != 0:
-		return Identity{}, fault.New(fault.NotPermitted, "%s is a link; name the folder itself", base)
+		return Identity{}, fault.New(fault.NotPermitted, "%s is a link; name the folder itself", base).
+			With("name the folder that the link leads to, with --base or $SSOVAULT_BASE")
 	case !info.IsDir():
-		return Identity{}, fault.New(fault.NotPermitted, "%s is not a folder", base)
+		return Identity{}, fault.New(fault.NotPermitted, "%s is not a folder", base).
+			With("name the install folder, with --base or $SSOVAULT_BASE")
 	}
 	st := info.Sys().(*syscall.Stat_t)
 	id := Identity{UID: int(st.Uid), GID: int(st.Gid)}
@@ -79,10 +81,11 @@ func protected(abs string, uid int, links *int) error {
 		if info.Mode()&fs.ModeSymlink != 0 {
 			// In a sticky folder a stranger may own the link itself.
 			if st := info.Sys().(*syscall.Stat_t); int(st.Uid) != uid && st.Uid != 0 {
-				return fault.New(fault.NotPermitted, "%s is a link of user %d", name, st.Uid)
+				return fault.New(fault.NotPermitted, "%s is a link of user %d", name, st.Uid).
+					With(fmt.Sprintf("name what the link leads to, or give the link to root or to user %d", uid))
 			}
 			if *links++; *links > maxLinks {
-				return fault.New(fault.NotPermitted, "%s: too many links", abs)
+				return fault.New(fault.NotPermitted, "%s: too many links", abs).With("name what the links lead to")
 			}
 			target, err := os.Readlink(name)
 			if err != nil {

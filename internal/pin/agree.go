@@ -27,13 +27,13 @@ func (r Reader) Agrees(ctx context.Context, s Source, with secret.Value) (read b
 	defer v.Wipe()
 	switch {
 	case ctx.Err() != nil:
-		return false, nil, fault.Wrap(fault.Interrupted, ctx.Err(), "read the secret from %s", s)
+		return false, nil, fault.Wrap(fault.Interrupted, ctx.Err(), "read the secret from %s", s.Shown())
 	case fault.Of(err) == fault.NotPermitted:
 		return false, nil, err
 	case err != nil:
 		return false, fmt.Errorf("%w. The service needs it at its start", err), nil
 	case !v.Equal(with):
-		return false, nil, fault.New(fault.Usage, "%s gives another password than the one that was given here", s)
+		return false, nil, fault.New(fault.Usage, "%s gives another password than the one that was given here", s.Shown())
 	}
 	return true, nil, nil
 }

@@ -49,7 +49,7 @@ type Reader struct {
 func (r Reader) Read(ctx context.Context, s Source, question string) (secret.Value, error) {
 	if s.Kind == KindPrompt { // watches ctx itself, and must give the terminal back
 		v, err := r.read(ctx, s, question)
-		return v, fault.Wrap(fault.PINUnavailable, err, "the secret from %s", s)
+		return v, fault.Wrap(fault.PINUnavailable, err, "the secret from %s", s.Shown())
 	}
 	type outcome struct {
 		v   secret.Value
@@ -72,10 +72,10 @@ func (r Reader) Read(ctx context.Context, s Source, question string) (secret.Val
 		return secret.Value{}, fault.New(fault.Interrupted, "interrupted")
 	}
 	if err != nil {
-		return secret.Value{}, fault.Wrap(fault.PINUnavailable, err, "the secret from %s", s)
+		return secret.Value{}, fault.Wrap(fault.PINUnavailable, err, "the secret from %s", s.Shown())
 	}
 	if v.Len() == 0 {
-		return secret.Value{}, fault.Wrap(fault.PINUnavailable, ErrNone, "the secret from %s", s)
+		return secret.Value{}, fault.Wrap(fault.PINUnavailable, ErrNone, "the secret from %s", s.Shown())
 	}
 	return v, nil
 }

@@ -70,10 +70,10 @@ func (r Refusals) Check(token, role, identity string) error {
 		return fault.New(fault.PINLocked, "the HSM said on %s that the PIN is locked, and its source has not changed since: not tried again", when).
 			With(lockedAdvice + "; a new PIN belongs where its source keeps it; after an unlocking that left the PIN as it was: ssovault doctor --try-pin")
 	case had.Locked:
-		return fault.New(fault.PINLocked, "the HSM said on %s that the PIN from %s is locked: not tried again", when, had.Source).
+		return fault.New(fault.PINLocked, "the HSM said on %s that the PIN from %s is locked: not tried again", when, shown(had.Source)).
 			With(lockedAdvice + "; then log in once by hand: ssovault doctor --try-pin --pin-source prompt")
 	case !shows:
-		return fault.New(fault.PINRefused, "the HSM refused the PIN from %s on %s, and nothing shows whether that source has changed since: not tried again", had.Source, when).
+		return fault.New(fault.PINRefused, "the HSM refused the PIN from %s on %s, and nothing shows whether that source has changed since: not tried again", shown(had.Source), when).
 			With("correct the PIN at its source, then log in once by hand: ssovault doctor --try-pin --pin-source prompt")
 	}
 	return fault.New(fault.PINRefused, "the HSM refused this PIN on %s and its source has not changed since: not tried again", when)

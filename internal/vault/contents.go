@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"ssovault/internal/encp"
@@ -352,6 +353,16 @@ func (b Bound) present(v view) error {
 	return nil
 }
 
+// adviceBound is the remedy for a bound file that has another content.
+func adviceBound(name string) string {
+	setting := "ssl_file"
+	if name == MetadataFile {
+		setting = "saml_file"
+	}
+	return fmt.Sprintf("put data/%[1]s back as it was, from a backup of data/ ('ssovault restore' brings back the whole folder), "+
+		"or take in the one that is meant with 'ssovault set %[2]s=FILE'", name, setting)
+}
+
 // match answers Tampered when a bound file that is there has another content.
 func (b Bound) match(v view) error {
 	for _, one := range b.all() {
@@ -366,7 +377,7 @@ func (b Bound) match(v view) error {
 			return err
 		}
 		if sum := sha256.Sum256(content); subtle.ConstantTimeCompare(sum[:], one.SHA256[:]) != 1 {
-			return fault.New(fault.Tampered, "data/%s is not the file that was configured", one.Name)
+			return fault.New(fault.Tampered, "data/%s is not the file that was configured", one.Name).With(adviceBound(one.Name))
 		}
 	}
 	return nil

@@ -70,7 +70,7 @@ func (d *dialog) takeKeyStore(answer, byDefault string) error {
 // wrong with the file itself comes back as badFile.
 func (d *dialog) askPasswords() (badFile, err error) {
 	k := &d.keyStore
-	err = d.askPassword("key_store_password", func(v secret.Value) error {
+	err = d.askPassword("key_store_password", false, func(v secret.Value) error {
 		k.password = v
 		chain, err := keystore.OpenChain(k.content, v)
 		if wrongPassword(err) {
@@ -82,7 +82,7 @@ func (d *dialog) askPasswords() (badFile, err error) {
 	if err != nil || badFile != nil {
 		return badFile, err
 	}
-	err = d.askPassword("key_password", func(v secret.Value) error {
+	err = d.askPassword("key_password", d.staleKeyPassword(), func(v secret.Value) error {
 		k.keyPassword = v
 		chain, err := keystore.Open(k.content, k.password, v)
 		if wrongPassword(err) {
@@ -96,14 +96,30 @@ func (d *dialog) askPasswords() (badFile, err error) {
 
 // wrongPassword tells whether another password may help.
 func wrongPassword(err error) bool {
-	return errors.Is(err, keystore.ErrPassword) || errors.Is(err, keystore.ErrKeyPassword) || errors.Is(err, keystore.ErrEncoding)
+	return errors.Is(err, keystore.ErrPassword) || errors.Is(err, keystore.ErrKeyPassword) || errors.Is(err, keystore.ErrEncoding) ||
+		errors.Is(err, keystore.ErrOnePassword)
+}
+
+// staleKeyPassword tells whether the present password of the private key, of the
+// key store before, is none of a PKCS#12 that was given now: those have one
+// password. It says so.
+func (d *dialog) staleKeyPassword() bool {
+	had, has := d.was.settings.Shared.Get("key_password")
+	if !has || d.keyStore.chain.Kind != keystore.PKCS12 || secretOf(had).Equal(d.keyStore.password) {
+		return false
+	}
+	d.say("Warning: a PKCS#12 has one password; the present password of the private key is another, and is not kept.")
+	return true
 }
 
 // askPassword asks for one of the key store's passwords: Enter is the present
-// one, or none.
-func (d *dialog) askPassword(key string, try func(secret.Value) error) error {
+// one, or none where there is none or it is stale.
+func (d *dialog) askPassword(key string, stale bool, try func(secret.Value) error) error {
 	s, _ := properties.Lookup(key)
 	had, has := set(d.was.settings, s.File).Get(key)
+	if stale {
+		had, has = "", false
+	}
 	q := Question{Key: key, Text: s.Question, Default: none, Secret: true}
 	if has {
 		q.Default = unchanged

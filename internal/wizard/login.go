@@ -1,6 +1,7 @@
 package wizard
 
 import (
+	"ssovault/internal/cryptoki"
 	"ssovault/internal/fault"
 	"ssovault/internal/pin"
 	"ssovault/internal/sks"
@@ -54,6 +55,9 @@ func (d *dialog) tryPIN(q Question) error {
 		err := d.login()
 		if fault.Of(err) != fault.PINRefused {
 			return d.brokenOff(err)
+		}
+		if _, tried := cryptoki.Code(err); !tried && d.Unattended {
+			return err // the token was not asked: err says why, and what helps
 		}
 		d.say("  The token refused the password; %s.", d.triesLeft())
 		again, askErr := d.confirm("", "Try another password", false)

@@ -87,8 +87,7 @@ func (d *dialog) offerAfresh(why error) error {
 		return err
 	}
 	if !yes && d.Unattended {
-		return &fault.Error{Cause: fault.Of(why), Err: why,
-			Advice: fault.HintFor(why) + "; or begin anew, with new secrets, by the answer start_afresh=y"}
+		return &fault.Error{Cause: fault.Of(why), Err: why, Advice: fault.HintFor(why) + orAfresh(fault.Of(why))}
 	}
 	if !yes {
 		return why
@@ -96,6 +95,16 @@ func (d *dialog) offerAfresh(why error) error {
 	d.was.afresh = true
 	d.was.settings = emptySettings()
 	return nil
+}
+
+// orAfresh adds the answer that begins anew to a hint. Where the HSM or the PIN is
+// merely away, or the disk, waiting loses nothing and beginning anew every secret.
+func orAfresh(why fault.Cause) string {
+	switch why {
+	case fault.Unreachable, fault.PINRefused, fault.PINLocked, fault.PINUnavailable, fault.DiskFull, fault.NotPermitted, fault.Busy:
+		return "; then run this again. Only for an HSM that is gone for good is there the answer start_afresh=y, which makes a new instance with new secrets"
+	}
+	return "; or begin anew, with new secrets, by the answer start_afresh=y"
 }
 
 // unseal opens the sealed files with the PIN from its stored source. The token

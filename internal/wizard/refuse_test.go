@@ -24,6 +24,7 @@ func TestRefusedAnswers(t *testing.T) {
 		{"ssl_file", "/", "not a regular file"},
 		{"ssl_file", "FILES/text", "the file is not a key store"},
 		{"key_store_password", "wrong", "the password is wrong, or the file is damaged"},
+		{"key_password", "another", "a PKCS#12 has one password"},
 		{"saml_file", "FILES/text", "the file is not XML"},
 		{"sks", "perhaps", `answer y or n, not "perhaps"`},
 		{"sks_type", "Paper", `"Paper" is none of 1 Gemalto SafeNet Luna HSM, 2 SafeNet ProtectServer, 3 SoftHSM, 4 Other PKCS#11`},
@@ -77,7 +78,7 @@ func TestRefusedAnswers(t *testing.T) {
 
 // quickUnless is quick, but for the questions about a password of the store.
 func (s *scene) quickUnless(key string) script {
-	if key == "key_store_password" {
+	if key == "key_store_password" || key == "key_password" {
 		return s.first()
 	}
 	return s.quick()
@@ -185,5 +186,34 @@ func TestDeviceOfNoUse(t *testing.T) {
 				t.Error(s.disk())
 			}
 		})
+	}
+}
+
+// An unattended login that the token's flags advise against is none that was
+// refused: what helps is to allow one try, not another password.
+func TestLoginNotTried(t *testing.T) {
+	s := newScene(t)
+	s.shelf[0].Token.Tries = sks.TriesLow
+	_, transcript, err := s.unattended(s.words(s.quick()))
+	if fault.Of(err) != fault.PINRefused || strings.Contains(fault.HintFor(err), "right password") || strings.Contains(transcript, "refused the password") || s.shelf[0].Logins() != 0 {
+		t.Errorf("%v, hint %s, %d logins\n%s", err, fault.HintFor(err), s.shelf[0].Logins(), transcript)
+	}
+	s.shelf[0].PIN, s.shelf[0].Token.Tries = "another", sks.TriesUnknown
+	_, transcript, err = s.unattended(s.words(s.quick()))
+	if fault.Of(err) != fault.PINRefused || !strings.Contains(fault.HintFor(err), "right password") || !strings.Contains(transcript, "refused the password") {
+		t.Errorf("%v, hint %s\n%s", err, fault.HintFor(err), transcript)
+	}
+}
+
+// An HSM that is away comes back: to begin anew is not what its hint begins with.
+func TestAwayIsNotAfresh(t *testing.T) {
+	s, _ := sealed(t)
+	for _, d := range s.shelf {
+		d.Away = true
+	}
+	_, _, err := s.unattended(s.words(s.first()))
+	hint := fault.HintFor(err)
+	if fault.Of(err) != fault.Unreachable || !strings.Contains(hint, "then run this again. Only for an HSM that is gone for good") || strings.Contains(hint, "or begin anew") {
+		t.Errorf("%v: %s", err, hint)
 	}
 }

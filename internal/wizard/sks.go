@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"ssovault/internal/fault"
@@ -166,6 +167,10 @@ func (d *dialog) askToken() error {
 	tokens, err := d.Dialer.Tokens(d.ctx, d.sks.library, d.timeouts())
 	if err != nil {
 		return d.brokenOff(fault.Wrap(fault.Unreachable, err, "list the tokens that %s sees", d.sks.library))
+	}
+	ready := slices.ContainsFunc(tokens, func(t sks.Token) bool { return t.Initialised })
+	if advice := sks.AdviceFor(d.sks.library, os.Geteuid()); !ready && advice != "" {
+		d.say("  %s sees no token: %s.", d.sks.library, advice)
 	}
 	byDefault := d.presentToken(tokens)
 	return d.ask(Question{Key: "sks_slot", Text: "  slot", Default: printable(byDefault)}, func(answer string) error {

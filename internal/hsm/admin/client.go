@@ -6,6 +6,7 @@ package admin
 import (
 	"context"
 	"fmt"
+	"os"
 	"time"
 
 	"ssovault/internal/fault"
@@ -51,6 +52,7 @@ var afterwards = map[op]string{
 func (d *Device) ask(ctx context.Context, within time.Duration, req request, payload ...[]byte) (resp response, out []byte, err error) {
 	req.Library, req.Wait = d.library, within/2
 	out, err = d.process.Do(ctx, isolate.Call{Doing: doing[req.Op], Within: within, Ask: &req, Payload: payload}, &resp)
+	err = sks.Unreached(err, d.library, os.Geteuid())
 	if advice := afterwards[req.Op]; advice != "" {
 		c := fault.Of(err)
 		if c == fault.Interrupted || c == fault.Unreachable && (resp.Making.Begun || d.process.Ailing()) {

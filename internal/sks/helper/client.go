@@ -4,6 +4,7 @@ package helper
 
 import (
 	"context"
+	"os"
 	"sync"
 	"time"
 
@@ -36,7 +37,7 @@ func (c *Client) Tokens(ctx context.Context, library string, t sks.Timeouts) ([]
 	defer p.Kill()
 	resp, _, err := ask(ctx, p, t.Question, request{Op: opTokens, Library: library, Wait: t.Question / 2})
 	if err != nil {
-		return nil, err
+		return nil, sks.Unreached(err, library, os.Geteuid())
 	}
 	return resp.Tokens, nil
 }
@@ -63,7 +64,7 @@ func (c *Client) Dial(ctx context.Context, a sks.Access, pin secret.Value) (sks.
 	}
 	if err != nil {
 		p.Kill()
-		return nil, token, err
+		return nil, token, sks.Unreached(err, a.Library, os.Geteuid())
 	}
 	if resp.Token == nil {
 		p.Kill()

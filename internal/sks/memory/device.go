@@ -6,10 +6,12 @@ package memory
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
 
+	"ssovault/internal/cryptoki"
 	"ssovault/internal/fault"
 	"ssovault/internal/secret"
 	"ssovault/internal/sks"
@@ -86,10 +88,19 @@ func (d *Device) Dial(_ context.Context, a sks.Access, pin secret.Value) (sks.St
 	d.logins++
 	d.mu.Unlock()
 	if d.PIN != "" && string(pin.Bytes()) != d.PIN {
-		return nil, t, fault.New(fault.PINRefused, "log in to token %s: pkcs11: 0xA0: CKR_PIN_INCORRECT; %s", t, t.Tries)
+		return nil, t, fault.Wrap(fault.PINRefused, pinIncorrect{t.Tries}, "log in to token %s", t)
 	}
 	return d.Store(), t, nil
 }
+
+// pinIncorrect is a refused login; see cryptoki.Coder.
+type pinIncorrect struct{ tries sks.Tries }
+
+func (e pinIncorrect) Error() string {
+	return fmt.Sprintf("pkcs11: 0xA0: CKR_PIN_INCORRECT; %s", e.tries)
+}
+
+func (pinIncorrect) ReturnCode() uint { return cryptoki.PINIncorrect }
 
 // Logins counts the logins that were tried.
 func (d *Device) Logins() int {

@@ -120,6 +120,10 @@ func (s *Store) loginFault(err error) error {
 		return sks.NoUserPIN(s.token, err)
 	}
 	err = s.fault(err, "log in to token %s", s.token)
+	if code == cryptoki.UserTypeInvalid && s.access.Role == sks.RoleCryptoUser {
+		return (&fault.Error{Cause: fault.NotPermitted, Err: err}).
+			With("this token has no Crypto User: set sks.role=user in data/sks.properties, and let its source hold the user's PIN")
+	}
 	if c := fault.Of(err); c != fault.PINRefused && c != fault.PINLocked {
 		return err
 	}
