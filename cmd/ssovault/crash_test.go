@@ -200,7 +200,8 @@ func (s scenario) crash(c *connector, point string, o outcome, old string) {
 	t.Helper()
 	now := state(c)
 	for name := range c.tree() {
-		if !strings.HasPrefix(now, "clear") && strings.HasPrefix(name, "data/") && strings.Contains(name, ".properties.") {
+		clear := strings.HasPrefix(name, "data/.instance.properties.") || strings.HasPrefix(name, "data/.shared.properties.")
+		if clear && !strings.HasPrefix(now, "clear") {
 			t.Errorf("%s: in the clear after a start: %s", point, name)
 		}
 	}
