@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"ssovault/internal/fault"
+	"ssovault/internal/launch"
 	"ssovault/internal/pin"
 	"ssovault/internal/sks"
 	"ssovault/internal/sks/helper"
@@ -263,7 +264,12 @@ type output struct {
 }
 
 func (o *output) Write(b []byte) (int, error) {
-	n, err := o.File.Write(b)
+	n, err := 0, error(nil)
+	if launch.OutputClosed() { // the Go runtime has put /dev/null there
+		err = fault.New(fault.Unclassified, "standard output is closed").With("give the command a standard output; /dev/null will do")
+	} else {
+		n, err = o.File.Write(b)
+	}
 	if err != nil && o.failed == nil {
 		o.failed = err
 	}

@@ -15,6 +15,7 @@ import (
 	"os"
 
 	"ssovault/internal/hsm/admin"
+	"ssovault/internal/launch"
 	"ssovault/internal/owner"
 	"ssovault/internal/pin"
 	"ssovault/internal/sks/helper"
@@ -39,6 +40,7 @@ func run() int {
 		fmt.Fprintln(os.Stderr, "ssovault:", err)
 		return 1
 	}
+	launch.OwnerMayUse()
 	hidden, err := pin.TakeHidden()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "ssovault:", err)

@@ -37,6 +37,9 @@ func promptOnTerminal(ctx context.Context, question string) (secret.Value, error
 	defer tty.Close()
 	fd := int(tty.Fd())
 	mode, err := terminal.Hold(tty, true, without(unix.ECHO))
+	if errors.Is(err, terminal.ErrEnd) {
+		return secret.Value{}, fault.New(fault.Interrupted, "interrupted")
+	}
 	if err != nil {
 		return secret.Value{}, err
 	}
@@ -62,7 +65,8 @@ func promptOnTerminal(ctx context.Context, question string) (secret.Value, error
 		switch {
 		case l.err != nil:
 			return secret.Value{}, l.err
-		case n == 0:
+		case n == 0, l.text[n-1] == terminal.End: // typed while the terminal was being set
+			secret.Wipe(l.text)
 			return secret.Value{}, fault.New(fault.Interrupted, "interrupted")
 		case l.text[n-1] != '\n':
 			secret.Wipe(l.text)

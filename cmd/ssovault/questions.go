@@ -60,13 +60,16 @@ func (q *questions) close() {
 
 // hold takes modes of the terminal away until close, or until it is called again;
 // with none it only keeps Ctrl-Z from leaving a screen behind. Where the echo goes,
-// what was typed before is dropped: it was no answer. Cause Usage.
+// what was typed before is dropped: it was no answer. Cause Usage, or Interrupted where Ctrl-D was among it.
 func (q *questions) hold(modes uint32) (err error) {
 	flush := modes&unix.ECHO != 0
 	if q.mode == nil {
 		q.mode, err = terminal.Hold(q.tty, flush, without(modes))
 	} else {
 		err = q.mode.Set(flush, without(modes))
+	}
+	if errors.Is(err, terminal.ErrEnd) {
+		return fault.New(fault.Interrupted, "interrupted")
 	}
 	if err != nil {
 		return fault.Wrap(fault.Usage, err, "ask on the terminal")

@@ -46,7 +46,12 @@ func says(err error) string {
 	if !errors.Is(err, context.Canceled) {
 		return err.Error()
 	}
-	return "interrupted: " + strings.TrimSuffix(err.Error(), ": "+context.Canceled.Error())
+	// What was being done, without what each layer below calls it.
+	what, _, layers := strings.Cut(err.Error(), ": ")
+	if !layers {
+		return "interrupted"
+	}
+	return "interrupted: " + what
 }
 
 // warn says what an administrator will have to act on, and logs it.

@@ -224,6 +224,9 @@ func strictJSON(b []byte, v any) error {
 	if len(b) == 0 {
 		return errors.New("it is empty")
 	}
+	if err := noKeyTwice(b); err != nil {
+		return err
+	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {

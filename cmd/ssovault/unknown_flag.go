@@ -39,10 +39,13 @@ func unknownFlag(cmd *cobra.Command, err *pflag.NotExistError) error {
 			return refused
 		}
 	}
-	if cmd.Flags().Lookup(name) != nil {
+	switch {
+	case letters == "":
+		return err
+	case cmd.Flags().Lookup(name) != nil:
 		return fmt.Errorf("unknown flag -%s; --%s is one", name, name)
 	}
-	return fmt.Errorf("unknown flag %s%s", dashes, name)
+	return fmt.Errorf("unknown flag -%s", name)
 }
 
 // wholeWord gives the name in the word of the command line that ends with these

@@ -126,7 +126,7 @@ func TestUnknownFlags(t *testing.T) {
 		{[]string{"-initialize", "acme", "-key_store_password=" + canaryPassword}, "key_store_password_source=file:PATH", canaryPassword},
 		{[]string{"-initialize", "acme", "--sks_password", canaryPassword}, "sks_password_source=file:PATH", canaryPassword},
 		{[]string{"-initialize", "acme", "-foo", "bar"}, "unknown flag -foo\n", "bar"},
-		{[]string{"-initialize", "acme", "--foo", "bar"}, "unknown flag --foo\n", "bar"},
+		{[]string{"-initialize", "acme", "--foo", "bar"}, "unknown flag: --foo\n", "bar"},
 		{[]string{"config", "-host", "h"}, "unknown flag -host\n", "-ost"},
 		{[]string{"status", "-json"}, "unknown flag -json; --json is one", "-j\n"},
 		{[]string{"status", "-p1234"}, "unknown flag -p\n", "1234"},

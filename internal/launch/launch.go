@@ -78,6 +78,7 @@ func Exec(c Command, p vault.Plain) error {
 	}
 	p.Wipe()
 	ignoreAgain()
+	umaskAsGiven()
 	err := syscall.Exec(c.Path, c.Argv, WithEnv(c.Env, handed))
 	return fault.Wrap(execCause(err), err, "run %s", c.Path)
 }

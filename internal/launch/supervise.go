@@ -56,6 +56,7 @@ func Supervise(c Command, p vault.Plain, std Stdio) (status int, err error) {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals)
 	ignoreForChild()
+	umaskAsGiven() // nothing more is made here
 	defer signal.Stop(signals)
 	if err := cmd.Start(); err != nil {
 		return 0, fault.Wrap(execCause(err), err, "run %s", c.Path)

@@ -32,7 +32,7 @@ type Mode struct {
 }
 
 // Hold sets a terminal to what it was found set to, with a change. flush drops
-// what was typed before. Errors: tty is no terminal, or a closed one.
+// what was typed before. Errors: ErrEnd, and that tty is no terminal, or closed.
 func Hold(tty *os.File, flush bool, change func(*unix.Termios)) (*Mode, error) {
 	conn, err := tty.SyscallConn()
 	if err != nil {
@@ -48,6 +48,9 @@ func Hold(tty *os.File, flush bool, change func(*unix.Termios)) (*Mode, error) {
 	})
 	if err == nil {
 		err = m.Set(flush, change)
+		if errors.Is(err, ErrEnd) {
+			_ = m.apply(&m.found)
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -57,14 +60,19 @@ func Hold(tty *os.File, flush bool, change func(*unix.Termios)) (*Mode, error) {
 	return m, nil
 }
 
-// Set changes what the terminal was found set to in another way.
+// Set changes what the terminal was found set to in another way. Errors as Hold.
 func (m *Mode) Set(flush bool, change func(*unix.Termios)) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	next := m.found
 	change(&next)
 	next.Cc[unix.VSUSP] = 0 // _POSIX_VDISABLE
-	if err := m.apply(flush, &next); err != nil {
+	if flush {
+		if err := m.drop(next); err != nil {
+			return err
+		}
+	}
+	if err := m.apply(&next); err != nil {
 		return err
 	}
 	m.now = next
@@ -76,23 +84,19 @@ func (m *Mode) Restore() {
 	signal.Stop(m.continued) // waits for one that is on its way
 	close(m.continued)
 	m.watched.Wait()
-	_ = m.apply(false, &m.found)
+	_ = m.apply(&m.found)
 }
 
 func (m *Mode) watch() {
 	for range m.continued {
 		m.mu.Lock()
-		_ = m.apply(false, &m.now) // where it fails the next read does too
+		_ = m.apply(&m.now) // where it fails the next read does too
 		m.mu.Unlock()
 	}
 }
 
-func (m *Mode) apply(flush bool, to *unix.Termios) error {
-	request := uint(unix.TCSETS)
-	if flush {
-		request = unix.TCSETSF
-	}
-	return m.control(func(fd int) error { return unix.IoctlSetTermios(fd, request, to) })
+func (m *Mode) apply(to *unix.Termios) error {
+	return m.control(func(fd int) error { return unix.IoctlSetTermios(fd, unix.TCSETS, to) })
 }
 
 func (m *Mode) control(do func(fd int) error) (err error) {

@@ -25,8 +25,8 @@ const (
 )
 
 // next gives one key. All that readline would do more with is dropped: Ctrl-R
-// would search a history that holds answers, Ctrl-Z would stop the parent too,
-// and a NUL would count as the end of the input.
+// would search a history that holds answers, Ctrl-Z would stop the parent too.
+// A Ctrl-D that was typed before the terminal gave keys one by one arrives as NUL.
 func (k *keyboard) next() (rune, error) {
 	for {
 		r, err := k.rune()
@@ -40,6 +40,8 @@ func (k *keyboard) next() (rune, error) {
 			continue
 		case r == '\n', r == '\r':
 			return keyEnter, nil
+		case r == 0:
+			return keyEnd, nil
 		case r == '\b', r == keyErase:
 			return keyErase, nil
 		case r == keyInterrupt, r == keyEnd, r == keyLeft, r == keyRight:
