@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -201,7 +202,8 @@ func (a *app) tokenNamed(ctx context.Context, name string, s vault.SKS) (sks.Tok
 	}
 	token, err := sks.FindToken(tokens, name)
 	if err != nil && !slices.ContainsFunc(tokens, func(t sks.Token) bool { return t.Initialised }) {
-		return token, fault.Wrap(fault.Unreachable, err, "the library %s", s.Library) // it may be right, and the HSM away
+		// It may be right, and the HSM away.
+		return token, sks.Unreached(fault.Wrap(fault.Unreachable, err, "the library %s", s.Library), s.Library, os.Geteuid())
 	}
 	if err != nil {
 		return token, fault.Wrap(fault.Usage, err, "the library %s", s.Library)

@@ -68,7 +68,8 @@ func (v *visit) token(s vault.SKS) (sks.Token, bool) {
 		v.warn("token", fmt.Sprintf("no token has the serial %s; %s has the label", s.Serial, found[0]), "was the token replaced? 'ssovault -config' records the new serial")
 		return found[0], true
 	}
-	v.fail("token", v.Folder.OrRecovery(fault.New(fault.Unreachable, "the token %s (serial %s) is not there; %s", s.Label, s.Serial, sks.Seen(v.tokens))))
+	gone := fault.New(fault.Unreachable, "the token %s (serial %s) is not there; %s", s.Label, s.Serial, sks.Seen(v.tokens))
+	v.fail("token", v.Folder.OrRecovery(sks.Unreached(gone, s.Library, v.Folder.Owner.UID)))
 	return sks.Token{}, false
 }
 

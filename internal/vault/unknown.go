@@ -62,23 +62,26 @@ func UnknownText(unknown []UnknownKey) string {
 	return "data/" + SKSFile + " has keys that ssovault does not know, so they do nothing: " + strings.Join(names, ", ")
 }
 
-// nearest gives the known key that differs in the fewest letters, written with
-// "sks." or without, and in no more than half of them; else "".
+// nearest gives the known key that differs in the fewest letters, "sks." aside, and in
+// a third of them at most, or that goes on after it; else "".
 func nearest(key string) (found string) {
 	if len(key) > maxKeyMeant {
 		return ""
 	}
-	key = strings.ToLower(key)
-	least := len(key)/2 + 1
+	key = strings.TrimPrefix(strings.ToLower(key), keyPrefix)
+	least := 2 * maxKeyMeant
 	for _, known := range knownKeys {
-		for _, written := range []string{key, "sks." + key} {
-			if n := edits(written, known); n < least {
-				least, found = n, known
-			}
+		bare := strings.TrimPrefix(known, keyPrefix)
+		n := edits(key, bare)
+		if n < least && (n <= max(1, len(key)/3) || strings.HasPrefix(bare, key+".")) {
+			least, found = n, known
 		}
 	}
 	return found
 }
+
+// keyPrefix begins most keys, and is easily left out or put in.
+const keyPrefix = "sks."
 
 // edits is the Levenshtein distance: how many letters have to be put in, taken out
 // or replaced to make b of a.

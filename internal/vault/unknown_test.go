@@ -33,7 +33,7 @@ func TestUnknownKeys(t *testing.T) {
 		"rolback": "rollback", "Rollback": "rollback", "sks.rollback": "rollback", "roll_back": "rollback",
 		"sks.timeout": "sks.timeout.use", "timeout.make": "sks.timeout.make", "sks.timeouts.question": "sks.timeout.question",
 		"pin": "sks.pin", "sks.rolle": "sks.role", "recovery.share": "recovery.shares",
-		"my.own": "", "x": "", strings.Repeat("rollback", 9): "",
+		"my.own": "", "x": "", "sks.password": "", "sks.token": "sks.token.label", strings.Repeat("rollback", 9): "",
 	} {
 		i.write(SKSFile, append(written, []byte(key+"=canary\n")...))
 		got := scanned().Unknown()
