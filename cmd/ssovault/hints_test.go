@@ -47,7 +47,7 @@ func TestHintsFitTheCase(t *testing.T) {
 			if err := os.Symlink(c.dir+"/moved", c.data("")); err != nil {
 				t.Fatal(err)
 			}
-		}, []string{"get", "sso_domain"}, 30, "no link to one"},
+		}, []string{"get", "sso_domain"}, 30, "what a link leads to can be exchanged"},
 		"no Crypto User": {func() { c.setSKS("sks.role", "cu") }, []string{"get", "sso_domain"}, 30, "set sks.role=user"},
 		"away, unattended": {func() { c.module.Vanish() }, []string{"-config", "-answers", c.in + "/answers"}, 10,
 			"then run this again. Only for an HSM that is gone for good"},

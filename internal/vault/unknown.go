@@ -19,6 +19,8 @@ const (
 
 // UnknownKey is a key in sks.properties that ssovault does not know.
 type UnknownKey struct {
+	// Key is "" for a line that has no value: that may be a secret which was put in
+	// the wrong place, and is not repeated.
 	Key string `json:"key"`
 	// Nearest is the known key that may be meant, or "".
 	Nearest string `json:"nearest,omitempty"`
@@ -35,7 +37,11 @@ func (s SKS) Unknown() (unknown []UnknownKey) {
 		known[key] = true
 	}
 	for _, key := range s.text.Keys() {
-		if !known[key] {
+		switch value, _ := s.text.Get(key); {
+		case known[key]:
+		case value == "":
+			unknown = append(unknown, UnknownKey{})
+		default:
 			unknown = append(unknown, UnknownKey{key, nearest(key)})
 		}
 	}
@@ -54,7 +60,10 @@ func UnknownText(unknown []UnknownKey) string {
 			break
 		}
 		name := fmt.Sprintf("%q", u.Key)
-		if u.Nearest != "" {
+		switch {
+		case u.Key == "":
+			name = "a line without a value"
+		case u.Nearest != "":
 			name += " (is " + u.Nearest + " meant?)"
 		}
 		names = append(names, name)

@@ -45,6 +45,12 @@ func TestUnknownKeys(t *testing.T) {
 			t.Errorf("%s: %s", key, text)
 		}
 	}
+	for _, line := range []string{"canary", "canary=", "canary:\n"} {
+		i.write(SKSFile, append(written, []byte(line+"\n")...))
+		if text := UnknownText(scanned().Unknown()); !strings.HasSuffix(text, ": a line without a value") {
+			t.Error(text)
+		}
+	}
 	var many strings.Builder
 	for n := range 12 {
 		many.WriteString(strings.Repeat("y", n+1) + "=1\n")
