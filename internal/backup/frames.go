@@ -104,9 +104,17 @@ func (f *frames) Write(b []byte) (n int, err error) {
 	return n, f.err()
 }
 
-// EndFile lets the next byte begin a frame of its own, unless this one is small.
-func (f *frames) EndFile() {
-	if f.now != nil && len(f.now.plain) >= leastFrame {
+// BeginFile and EndFile stand around what is written of a file of so many bytes:
+// small ones share a frame, any other begins one and ends one.
+func (f *frames) BeginFile(size int64) {
+	if size >= leastFrame {
+		f.Flush()
+	}
+}
+
+// EndFile is described at BeginFile.
+func (f *frames) EndFile(size int64) {
+	if size >= leastFrame || f.now != nil && len(f.now.plain) >= leastFrame {
 		f.Flush()
 	}
 }

@@ -256,6 +256,45 @@ func TestFramesOutOfPlace(t *testing.T) {
 	}
 }
 
+// Small files share a frame; any other begins one, so that an archive of large files
+// has places where parts can begin, whatever their sizes are.
+func TestFilesInFrames(t *testing.T) {
+	var out bytes.Buffer
+	z, err := newFrames(&out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var begins []int64 // of files that are not small
+	var at int64
+	for _, size := range []int64{10, frameSize, 20, 30, 3 * frameSize, 2*frameSize - tarBlock, leastFrame, leastFrame - 1, leastFrame - 1, leastFrame - 1, 40} {
+		if size >= leastFrame {
+			begins = append(begins, at)
+		}
+		z.BeginFile(size)
+		if _, err := z.Write(make([]byte, tarBlock+size)); err != nil {
+			t.Fatal(err)
+		}
+		z.EndFile(size)
+		at += tarBlock + size
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	table, err := readSeekTable(bytes.NewReader(out.Bytes()), int64(out.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range begins {
+		frame, ok := slices.BinarySearch(table.plain, want)
+		if !ok || frame > 0 && !table.beginsFile(frame) && table.plain[frame]-table.plain[frame-1] != frameSize {
+			t.Errorf("no frame begins at %d: %v", want, table.plain)
+		}
+	}
+	if n := table.frames(); n != 1+2+1+4+2+1+3+1 {
+		t.Errorf("%d frames: %v", n, table.plain)
+	}
+}
+
 // A table that is not that of the frames is refused, whatever is wrong with it.
 func TestSeekTable(t *testing.T) {
 	archive, all := framed(t, several())

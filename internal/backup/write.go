@@ -157,6 +157,7 @@ func write(w io.Writer, man Manifest, s *vault.Snapshot, to Recipients, m *meter
 	pump := newPump()
 	defer pump.close()
 	for i, e := range man.Entries {
+		z.BeginFile(e.Size)
 		if err := t.WriteHeader(e.header()); err != nil {
 			return fmt.Errorf("archive data/%s: %w", e.Name, err)
 		}
@@ -184,7 +185,7 @@ func write(w io.Writer, man Manifest, s *vault.Snapshot, to Recipients, m *meter
 		if err := t.Flush(); err != nil {
 			return fmt.Errorf("archive data/%s: %w", e.Name, err)
 		}
-		z.EndFile()
+		z.EndFile(e.Size)
 	}
 	for i := len(closers) - 1; i >= 0; i-- {
 		if err := closers[i].Close(); err != nil {
