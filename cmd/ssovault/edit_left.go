@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"ssovault/internal/durable"
 	"ssovault/internal/fault"
@@ -74,11 +75,11 @@ func leaveEdited(folder *launch.Scratch, was before, edited vault.Settings, err 
 	return e.With(fault.HintFor(err) + "; " + left + "; then remove that folder")
 }
 
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./-]+$`)
+var plainWord = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_./-]+$`) })
 
 // shellWord gives a text as one word of a shell's command.
 func shellWord(s string) string {
-	if plainWord.MatchString(s) {
+	if plainWord().MatchString(s) {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"

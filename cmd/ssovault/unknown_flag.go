@@ -5,6 +5,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -15,7 +16,7 @@ import (
 
 // flagWord is what a flag's name looks like that may be repeated: with a digit it
 // may be a letter with a PIN behind it.
-var flagWord = regexp.MustCompile(`^[A-Za-z][A-Za-z_-]+$`)
+var flagWord = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z][A-Za-z_-]+$`) })
 
 // unknownFlag says of a flag that a command does not know which word it is. pflag
 // takes a word behind one dash for a row of letters, and names the first.
@@ -28,9 +29,9 @@ func unknownFlag(cmd *cobra.Command, err *pflag.NotExistError) error {
 	switch {
 	case name == "config", name == "disableSKS": // translate leaves them where they have a value
 		return fmt.Errorf("%s%s takes no value", dashes, name)
-	case letters == "" && !flagWord.MatchString(name):
+	case letters == "" && !flagWord().MatchString(name):
 		return err
-	case !flagWord.MatchString(name):
+	case !flagWord().MatchString(name):
 		first, _ := utf8.DecodeRuneInString(letters)
 		return fmt.Errorf("unknown flag -%c", first)
 	}

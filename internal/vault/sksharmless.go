@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"ssovault/internal/pin"
 	"ssovault/internal/properties"
@@ -13,16 +14,9 @@ import (
 // LeftOut stands where something was taken out of what somebody else will read.
 const LeftOut = "[left out]"
 
-// harmlessKeys are those of sks.properties whose values hold no secret, in a file
-// that parseSKS takes. Of sks.pin a command's arguments are taken out.
-var harmlessKeys = []string{
-	keyVersion, keyType, keyLibrary, keyLabel, keySerial, keyRole, keyInstance, keyKeyLabel, keyKeyID, keyProof,
-	keyPIN, keyRollback, keyQuestion, keyUse, keyMake, keyRecoveryTo, keyRecoverySigner, keyRecoveryShares, keyRecoveryDigest,
-}
-
 // keyLike is what a foreign line's first word looks like that is a key's name and
 // not a secret on a line of its own.
-var keyLike = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]{0,63}$`)
+var keyLike = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]{0,63}$`) })
 
 // shortest is how long what was left out must be to be looked for in messages
 // too: anything shorter is part of too many words.
@@ -54,12 +48,12 @@ func HarmlessSKS(b []byte) (text []byte, scrub func(string) string) {
 	var foreign bytes.Buffer
 	for _, key := range set.Keys() {
 		value, _ := set.Get(key)
-		known := slices.Contains(harmlessKeys, key)
+		known := slices.Contains(knownKeys, key)
 		switch {
 		case known && parseErr == nil && key == keyPIN:
 			value = s.PIN.Shown()
 		case known && parseErr == nil:
-		case known || keyLike.MatchString(key) && value != "":
+		case known || keyLike().MatchString(key) && value != "":
 			leave(value, LeftOut)
 			value = LeftOut
 		default:

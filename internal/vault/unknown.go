@@ -5,7 +5,9 @@ import (
 	"strings"
 )
 
-// knownKeys are those of sks.properties; any other one is kept and does nothing.
+// knownKeys are those of sks.properties; any other one is kept and does nothing. In a
+// file that parseSKS takes their values hold no secret, but for a command's arguments
+// in sks.pin.
 var knownKeys = []string{
 	keyVersion, keyType, keyLibrary, keyLabel, keySerial, keyRole, keyInstance, keyKeyLabel, keyKeyID, keyProof,
 	keyPIN, keyRollback, keyQuestion, keyUse, keyMake,
