@@ -69,6 +69,8 @@ func (c *connector) onTerminal(answers []string, at, keys string, args ...string
 		}
 	}
 	_ = cmd.Wait() // its code is what was asked for
+	// Linux may call a terminal hung up before it has given all that was written.
+	_, _ = all.ReadFrom(terminal)
 	return strings.ReplaceAll(all.String(), "\r\n", "\n"), cmd.ProcessState.ExitCode()
 }
 
