@@ -243,7 +243,7 @@ func (r *entries) end() error {
 	case len(b) > 0:
 		return hostile("something follows its end")
 	case errors.Is(err, zstd.ErrCRCMismatch):
-		return damaged(err, "a checksum of zstd in it is another, though every file is what was backed up")
+		return damaged(err, "a checksum of zstd in it is another")
 	case !errors.Is(err, io.EOF):
 		return readError(err, "its end")
 	}
